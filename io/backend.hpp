@@ -1,0 +1,82 @@
+#pragma once
+
+#include "core/error.hpp"
+#include "core/memory.hpp"
+#include "io/buffer_pool.hpp"
+#include "io/operation.hpp"
+
+#include <chrono>
+#include <cstdint>
+
+namespace sluice::io {
+
+using clock = std::chrono::steady_clock;
+using time_point = clock::time_point;
+inline constexpr time_point no_deadline = time_point::max();
+
+enum class backend_kind : std::uint8_t { uring, epoll, mock };
+[[nodiscard]] const char* to_string(backend_kind kind) noexcept;
+
+struct backend_stats {
+  std::uint64_t system_calls = 0;
+  std::uint64_t completions = 0;
+  std::uint64_t receives = 0;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t starved = 0; // receives that had to wait for a buffer
+};
+
+/// What a loop asks of the kernel. One backend belongs to one thread (the one that made it); only
+/// wake() may be called from others. Submissions may be batched until the next wait().
+class backend {
+public:
+  virtual ~backend() = default;
+  backend() noexcept = default;
+  backend(const backend&) = delete;
+  backend& operator=(const backend&) = delete;
+
+  [[nodiscard]] virtual backend_kind kind() const noexcept = 0;
+
+  virtual void submit(recv_op& op) noexcept = 0;
+  virtual void submit(send_op& op) noexcept = 0;
+  virtual void submit(connect_op& op) noexcept = 0;
+
+  /// Asks for an early end of a submitted operation. It still completes once, in a later wait():
+  /// with -ECANCELED, or with what it achieved (a cancelled recv may hold bytes; they count).
+  virtual void cancel(operation& op) noexcept = 0;
+
+  /// Hands submissions to the kernel, sleeps until there is a completion, a wake() or the deadline,
+  /// and runs the completions that are there (at most 256). `deadline` in the past: does not sleep.
+  /// Returns none, or system when the kernel refuses (then nothing more can be expected).
+  virtual error wait(time_point deadline) noexcept = 0;
+
+  /// Makes the current or the next wait() return soon. Any thread; async-signal-safe.
+  virtual void wake() noexcept = 0;
+
+  /// A descriptor that polls readable when wait() has something to do.
+  [[nodiscard]] virtual int descriptor() const noexcept = 0;
+
+  [[nodiscard]] const backend_stats& stats() const noexcept { return stats_; }
+
+protected:
+  backend_stats stats_;
+};
+
+/// How many buffers a loop posts per class and how much memory its pool may take.
+struct backend_settings {
+  std::uint32_t queue_entries = 256;  // submission queue; a power of two
+  std::uint32_t small_posted = 256;   // x 4 KiB; a power of two
+  std::uint32_t large_posted = 16;    // x 64 KiB; a power of two
+  std::size_t max_pool_bytes = std::size_t{16} << 20;
+};
+
+/// What SLUICE_BACKEND asks for; `automatic` when unset.
+enum class backend_choice : std::uint8_t { automatic, uring, epoll, invalid };
+[[nodiscard]] backend_choice backend_choice_from_environment() noexcept;
+
+/// Makes the backend for the calling thread. Automatic: io_uring where it works (set-up with
+/// DEFER_TASKRUN and a registered buffer ring), epoll where the kernel says ENOSYS, EPERM, ENOMEM or
+/// has no buffer rings. A forced backend that cannot work is error::backend_unavailable.
+[[nodiscard]] error make_backend(backend_choice choice, const backend_settings& settings,
+                                 memory::unique<backend>& made) noexcept;
+
+} // namespace sluice::io

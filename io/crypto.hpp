@@ -1,0 +1,17 @@
+#pragma once
+
+#include "core/client_handshake.hpp"
+
+#include <cstddef>
+#include <span>
+
+namespace sluice::io {
+
+/// Fills `to` from OpenSSL's RAND_bytes; false when it has nothing to give. Any thread.
+[[nodiscard]] bool random_bytes(std::span<std::byte> to) noexcept;
+
+/// A fresh Sec-WebSocket-Key and the Accept that answers it (RFC 6455 sections 4.1 and 4.2.2),
+/// with OpenSSL's RAND_bytes, SHA-1 and base64. False when OpenSSL fails. Any thread.
+[[nodiscard]] bool make_handshake_key(handshake_key& made) noexcept;
+
+} // namespace sluice::io

@@ -1,4 +1,13 @@
-# Settings that every target of the project shares, in one place.
+# Settings and helpers that every target of the project shares, in one place.
+
+if(SLUICE_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(SLUICE_CCACHE_PROGRAM ccache)
+  mark_as_advanced(SLUICE_CCACHE_PROGRAM)
+  if(SLUICE_CCACHE_PROGRAM)
+    set(CMAKE_C_COMPILER_LAUNCHER "${SLUICE_CCACHE_PROGRAM}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${SLUICE_CCACHE_PROGRAM}")
+  endif()
+endif()
 
 add_library(sluice_options INTERFACE)
 target_compile_features(sluice_options INTERFACE cxx_std_20 c_std_11)
@@ -17,16 +26,21 @@ endif()
 function(sluice_layer name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
   add_library(sluice_${name} OBJECT ${arg_SOURCES})
-  target_include_directories(sluice_${name} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
-  target_compile_options(sluice_${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
+  target_include_directories(sluice_${name}
+    PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
+  target_compile_options(sluice_${name} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
   target_link_libraries(sluice_${name} PRIVATE sluice_options PUBLIC ${arg_LINK})
   set_target_properties(sluice_${name} PROPERTIES
     POSITION_INDEPENDENT_CODE ON
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
-# sluice_test(<name> SOURCES ... [LINK ...] [LABELS ...]): a GoogleTest program over the internal
-# layers, registered test by test.
+# Programs of the project may throw and print; exit code 77 means skipped, with the reason printed.
+set(SLUICE_SKIP_CODE 77)
+
+# sluice_test(<name> SOURCES ... [LINK ...] [LABELS ...] [TIMEOUT s]): a GoogleTest program over the
+# internal layers, one ctest test.
 function(sluice_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT arg_TIMEOUT)
@@ -36,8 +50,11 @@ function(sluice_test name)
     set(arg_LABELS unit)
   endif()
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE sluice_options sluice_internal ${arg_LINK} GTest::gtest GTest::gtest_main)
-  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/include/sluice/compat")
+  target_link_libraries(${name} PRIVATE sluice_options sluice_internal ${arg_LINK}
+    GTest::gtest GTest::gtest_main)
+  target_include_directories(${name} PRIVATE
+    "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/include/sluice/compat")
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" SKIP_RETURN_CODE ${SLUICE_SKIP_CODE})
 endfunction()

@@ -1,0 +1,527 @@
+#include "support/scripted_peer.hpp"
+
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace sluice::testing {
+namespace {
+
+// How long a single step of a script may take. Far above anything a working library needs, also
+// under sanitizers on a loaded machine.
+constexpr std::chrono::seconds patience{20};
+
+using steady = std::chrono::steady_clock;
+
+[[noreturn]] void fail(const std::string& what) {
+  throw peer_failure("peer: " + what);
+}
+
+[[noreturn]] void fail_errno(const std::string& what) {
+  fail(what + ": " + std::strerror(errno));
+}
+
+// Waits until poll() reports `events` on fd; false after `limit`.
+bool wait_for(int fd, short events, std::chrono::milliseconds limit) {
+  const steady::time_point end = steady::now() + limit;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - steady::now());
+    pollfd waiting{fd, events, 0};
+    const int ready = ::poll(&waiting, 1, left.count() > 0 ? static_cast<int>(left.count()) : 0);
+    if (ready > 0) {
+      return true;
+    }
+    if (ready == 0) {
+      return false;
+    }
+    if (errno != EINTR) {
+      fail_errno("poll");
+    }
+  }
+}
+
+std::pair<int, std::uint16_t> bind_loopback() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    fail_errno("socket");
+  }
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    ::close(fd);
+    fail_errno("bind");
+  }
+  return {fd, ntohs(address.sin_port)};
+}
+
+void append_big_endian(std::string& to, std::uint64_t value, unsigned bytes) {
+  for (unsigned i = bytes; i-- > 0;) {
+    to.push_back(static_cast<char>((value >> (8 * i)) & 0xFF));
+  }
+}
+
+std::string base64(const unsigned char* bytes, std::size_t count) {
+  std::string out(4 * ((count + 2) / 3) + 1, '\0');
+  const int size =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes, static_cast<int>(count));
+  out.resize(static_cast<std::size_t>(size));
+  return out;
+}
+
+// Calls `visit(name, value)` for every field line of a head.
+template <typename Visitor> void for_each_header(std::string_view head, Visitor visit) {
+  std::size_t at = head.find("\r\n");
+  while (at != std::string_view::npos && at + 2 < head.size()) {
+    const std::size_t start = at + 2;
+    at = head.find("\r\n", start);
+    const std::string_view line = head.substr(start, at - start);
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) {
+      continue;
+    }
+    std::string_view value = line.substr(colon + 1);
+    while (!value.empty() && value.front() == ' ') {
+      value.remove_prefix(1);
+    }
+    visit(line.substr(0, colon), value);
+  }
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+} // namespace
+
+std::string make_frame(const frame_spec& spec) {
+  const std::uint64_t size = spec.payload.size();
+  unsigned form = spec.length_bytes;
+  if (form == 0) {
+    form = size < 126 ? 1 : size < 65536 ? 2 : 8;
+  }
+  std::string out;
+  out.reserve(size + 14);
+  out.push_back(static_cast<char>((spec.fin ? 0x80u : 0u) | ((spec.reserved & 7u) << 4) |
+                                  (spec.opcode & 0xFu)));
+  const unsigned mask_bit = spec.key.has_value() ? 0x80u : 0u;
+  if (form == 1) {
+    out.push_back(static_cast<char>(mask_bit | (size & 0x7Fu)));
+  } else {
+    out.push_back(static_cast<char>(mask_bit | (form == 2 ? 126u : 127u)));
+    append_big_endian(out, size, form);
+  }
+  const std::size_t header = out.size();
+  if (spec.key.has_value()) {
+    for (unsigned i = 0; i < 4; ++i) {
+      out.push_back(static_cast<char>((*spec.key >> (8 * i)) & 0xFF));
+    }
+  }
+  const std::size_t start = out.size();
+  out.append(spec.payload);
+  if (spec.key.has_value()) {
+    for (std::size_t i = start; i < out.size(); ++i) {
+      out[i] = static_cast<char>(out[i] ^ out[header + (i - start) % 4]);
+    }
+  }
+  return out;
+}
+
+std::string make_frame(unsigned opcode, std::string_view payload, bool fin) {
+  frame_spec spec;
+  spec.opcode = opcode;
+  spec.payload = payload;
+  spec.fin = fin;
+  return make_frame(spec);
+}
+
+std::string make_close(unsigned status, std::string_view reason) {
+  std::string payload;
+  if (status != 0) {
+    append_big_endian(payload, status, 2);
+  }
+  payload.append(reason);
+  return make_frame(0x8, payload);
+}
+
+std::string accept_for(std::string_view key) {
+  std::string text(key);
+  text += "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
+  unsigned size = 0;
+  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
+  return base64(digest.data(), digest.size());
+}
+
+std::optional<std::string> header_of(std::string_view head, std::string_view name) {
+  std::optional<std::string> found;
+  for_each_header(head, [&](std::string_view field, std::string_view value) {
+    if (!found.has_value() && same_name(field, name)) {
+      found.emplace(value);
+    }
+  });
+  return found;
+}
+
+std::size_t header_count(std::string_view head, std::string_view name) {
+  std::size_t count = 0;
+  for_each_header(head, [&](std::string_view field, std::string_view) {
+    if (same_name(field, name)) {
+      ++count;
+    }
+  });
+  return count;
+}
+
+// peer_connection
+
+peer_connection::~peer_connection() {
+  close();
+}
+
+peer_connection::peer_connection(peer_connection&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)),
+      request_(std::move(other.request_)) {}
+
+peer_connection& peer_connection::operator=(peer_connection&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = std::exchange(other.fd_, -1);
+    unread_ = std::move(other.unread_);
+    request_ = std::move(other.request_);
+  }
+  return *this;
+}
+
+bool peer_connection::fill(bool& reset) {
+  if (!wait_for(fd_, POLLIN, patience)) {
+    fail("nothing came from the client");
+  }
+  std::array<char, 65536> block{};
+  for (;;) {
+    const ssize_t got = ::recv(fd_, block.data(), block.size(), 0);
+    if (got > 0) {
+      unread_.append(block.data(), static_cast<std::size_t>(got));
+      return true;
+    }
+    if (got == 0) {
+      return false;
+    }
+    if (errno == ECONNRESET || errno == EPIPE) {
+      reset = true;
+      return false;
+    }
+    if (errno != EINTR) {
+      fail_errno("recv");
+    }
+  }
+}
+
+std::string peer_connection::read_request() {
+  for (;;) {
+    const std::size_t end = unread_.find("\r\n\r\n");
+    if (end != std::string::npos) {
+      request_ = unread_.substr(0, end + 4);
+      unread_.erase(0, end + 4);
+      return request_;
+    }
+    bool reset = false;
+    if (!fill(reset)) {
+      fail("the client ended inside a request head: " + unread_);
+    }
+  }
+}
+
+std::string peer_connection::read_exact(std::size_t count) {
+  while (unread_.size() < count) {
+    bool reset = false;
+    if (!fill(reset)) {
+      fail("the client ended after " + std::to_string(unread_.size()) + " of " +
+           std::to_string(count) + " bytes");
+    }
+  }
+  std::string out = unread_.substr(0, count);
+  unread_.erase(0, count);
+  return out;
+}
+
+std::string peer_connection::read_some() {
+  bool reset = false;
+  if (unread_.empty() && !fill(reset)) {
+    return {};
+  }
+  return std::exchange(unread_, {});
+}
+
+client_frame peer_connection::read_frame() {
+  client_frame frame;
+  const std::string head = read_exact(2);
+  const auto first = static_cast<unsigned char>(head[0]);
+  const auto second = static_cast<unsigned char>(head[1]);
+  frame.fin = (first & 0x80u) != 0;
+  frame.reserved = (first >> 4) & 7u;
+  frame.opcode = first & 0xFu;
+  frame.masked = (second & 0x80u) != 0;
+  std::uint64_t size = second & 0x7Fu;
+  frame.length_bytes = size < 126 ? 1 : size == 126 ? 2 : 8;
+  if (frame.length_bytes != 1) {
+    size = 0;
+    for (const char byte : read_exact(frame.length_bytes)) {
+      size = (size << 8) | static_cast<unsigned char>(byte);
+    }
+  }
+  std::string key;
+  if (frame.masked) {
+    key = read_exact(4);
+    for (unsigned i = 0; i < 4; ++i) {
+      frame.key |= static_cast<std::uint32_t>(static_cast<unsigned char>(key[i])) << (8 * i);
+    }
+  }
+  frame.payload = read_exact(size);
+  if (frame.masked) {
+    for (std::size_t i = 0; i < frame.payload.size(); ++i) {
+      frame.payload[i] = static_cast<char>(frame.payload[i] ^ key[i % 4]);
+    }
+  }
+  return frame;
+}
+
+void peer_connection::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      if (!wait_for(fd_, POLLOUT, patience)) {
+        fail("the client does not read");
+      }
+    } else if (sent < 0 && errno != EINTR) {
+      fail_errno("send");
+    }
+  }
+}
+
+void peer_connection::send_bytewise(std::string_view bytes) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    send(bytes.substr(i, 1));
+  }
+}
+
+std::size_t peer_connection::send_until_blocked(std::string_view block) {
+  std::size_t total = 0;
+  while (wait_for(fd_, POLLOUT, std::chrono::milliseconds(100))) {
+    const ssize_t sent = ::send(fd_, block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+      fail_errno("send");
+    }
+    total += sent > 0 ? static_cast<std::size_t>(sent) : 0;
+  }
+  return total;
+}
+
+std::string peer_connection::response_101(std::string_view extra) const {
+  std::string out = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+  out += accept_for(header_of(request_, "Sec-WebSocket-Key").value_or(""));
+  out += "\r\n";
+  out += extra;
+  out += "\r\n";
+  return out;
+}
+
+void peer_connection::send_101(std::string_view extra, std::string_view behind) {
+  send(response_101(extra).append(behind));
+}
+
+void peer_connection::send_response(std::string_view status_line, std::string_view fields,
+                                    std::string_view body) {
+  std::string out(status_line);
+  out += "\r\n";
+  out += fields;
+  out += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  out += body;
+  send(out);
+}
+
+std::string peer_connection::handshake(std::string_view extra, std::string_view behind) {
+  std::string head = read_request();
+  send_101(extra, behind);
+  return head;
+}
+
+void peer_connection::expect_eof() {
+  bool reset = false;
+  if (!unread_.empty() || fill(reset)) {
+    fail("expected the end of the stream, the client sent " + std::to_string(unread_.size()) +
+         " bytes");
+  }
+}
+
+bool peer_connection::has_input() const {
+  return !unread_.empty() || wait_for(fd_, POLLIN, std::chrono::milliseconds(0));
+}
+
+void peer_connection::close_fin() {
+  if (::shutdown(fd_, SHUT_WR) != 0 && errno != ENOTCONN) {
+    fail_errno("shutdown");
+  }
+}
+
+void peer_connection::close_rst() {
+  const linger at_once{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  ::close(std::exchange(fd_, -1));
+}
+
+void peer_connection::close() {
+  if (fd_ < 0) {
+    return;
+  }
+  // Unread input would turn the FIN into an RST.
+  std::array<char, 4096> block{};
+  while (::recv(fd_, block.data(), block.size(), MSG_DONTWAIT) > 0) {
+  }
+  ::close(std::exchange(fd_, -1));
+}
+
+// scripted_peer
+
+scripted_peer::scripted_peer(std::function<void(scripted_peer&)> script, const settings& how) {
+  std::tie(fd_, port_) = bind_loopback();
+  if (how.receive_buffer_bytes != 0) {
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &how.receive_buffer_bytes, sizeof(int));
+  }
+  if (how.send_buffer_bytes != 0) {
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &how.send_buffer_bytes, sizeof(int));
+  }
+  if (::listen(fd_, how.backlog) != 0) {
+    fail_errno("listen");
+  }
+  thread_ = std::thread([this, run = std::move(script)] {
+    try {
+      run(*this);
+    } catch (const std::exception& thrown) {
+      failure_ = thrown.what();
+    }
+    // The client must not wait for an answer that no script will send.
+    ::close(std::exchange(fd_, -1));
+  });
+}
+
+scripted_peer::~scripted_peer() {
+  join();
+}
+
+void scripted_peer::join() {
+  if (thread_.joinable()) {
+    thread_.join();
+    if (!failure_.empty()) {
+      ADD_FAILURE() << failure_;
+    }
+  }
+}
+
+peer_connection scripted_peer::accept() {
+  if (!wait_for(fd_, POLLIN, patience)) {
+    fail("no client connected");
+  }
+  const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (fd < 0) {
+    fail_errno("accept");
+  }
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  return peer_connection(fd);
+}
+
+// ports
+
+refusing_port::refusing_port() {
+  std::tie(fd_, port_) = bind_loopback();
+}
+
+refusing_port::~refusing_port() {
+  ::close(fd_);
+}
+
+silent_port::silent_port() {
+  std::tie(fd_, port_) = bind_loopback();
+  if (::listen(fd_, 0) != 0) {
+    fail_errno("listen");
+  }
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port_);
+  for (int& filler : fillers_) {
+    filler = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    ::connect(filler, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+  }
+}
+
+silent_port::~silent_port() {
+  for (const int filler : fillers_) {
+    ::close(filler);
+  }
+  ::close(fd_);
+}
+
+// event, watchdog
+
+void event::set() {
+  const std::lock_guard guard(lock_);
+  set_ = true;
+  changed_.notify_all();
+}
+
+void event::wait() {
+  std::unique_lock guard(lock_);
+  if (!changed_.wait_for(guard, patience, [this] { return set_; })) {
+    fail("an event of the test never came");
+  }
+}
+
+bool event::is_set() {
+  const std::lock_guard guard(lock_);
+  return set_;
+}
+
+watchdog::watchdog(int seconds)
+    : thread_([this, seconds] {
+        std::unique_lock guard(lock_);
+        if (!changed_.wait_for(guard, std::chrono::seconds(seconds),
+                               [this] { return finished_; })) {
+          std::fprintf(stderr, "watchdog: a test hangs for more than %d s\n", seconds);
+          std::abort();
+        }
+      }) {}
+
+watchdog::~watchdog() {
+  {
+    const std::lock_guard guard(lock_);
+    finished_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+}
+
+} // namespace sluice::testing

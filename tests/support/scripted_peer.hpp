@@ -1,0 +1,195 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace sluice::testing {
+
+/// What goes wrong inside a peer's script; becomes a failure of the test.
+struct peer_failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// One frame as it is on the wire, for tests that build their own bytes.
+struct frame_spec {
+  unsigned opcode = 0x2;
+  std::string_view payload{};
+  bool fin = true;
+  unsigned reserved = 0;              // RSV1-3 as the bits 4, 2, 1
+  std::optional<std::uint32_t> key{}; // masks with it; first byte on the wire = lowest byte
+  unsigned length_bytes = 0;          // 0 = shortest form; 1, 2 or 8 force 7, 16 or 64 bits
+};
+[[nodiscard]] std::string make_frame(const frame_spec& spec);
+[[nodiscard]] std::string make_frame(unsigned opcode, std::string_view payload, bool fin = true);
+/// A close frame: no status when `status` is 0.
+[[nodiscard]] std::string make_close(unsigned status, std::string_view reason = {});
+
+/// A frame that the client sent, unmasked.
+struct client_frame {
+  bool fin = false;
+  unsigned reserved = 0;
+  unsigned opcode = 0;
+  bool masked = false;
+  std::uint32_t key = 0;
+  unsigned length_bytes = 0; // 1, 2 or 8: the form the length had
+  std::string payload;
+};
+
+/// Sec-WebSocket-Accept for a Sec-WebSocket-Key, computed here and not by the library.
+[[nodiscard]] std::string accept_for(std::string_view key);
+
+/// The value of a header in a request head, names compared without case; nullopt if absent.
+[[nodiscard]] std::optional<std::string> header_of(std::string_view head, std::string_view name);
+[[nodiscard]] std::size_t header_count(std::string_view head, std::string_view name);
+
+/// One accepted connection. Every call is bounded by the peer's patience and throws peer_failure.
+class peer_connection {
+public:
+  explicit peer_connection(int fd) noexcept : fd_(fd) {}
+  ~peer_connection();
+  peer_connection(peer_connection&& other) noexcept;
+  peer_connection& operator=(peer_connection&& other) noexcept;
+
+  /// Reads up to and including the empty line; bytes behind it are kept.
+  std::string read_request();
+  std::string read_exact(std::size_t count);
+  /// Whatever is there, at least one byte; empty at the end of the stream.
+  std::string read_some();
+  client_frame read_frame();
+
+  void send(std::string_view bytes);          // one send call: one segment if it fits
+  void send_bytewise(std::string_view bytes); // one send call per byte
+  /// Sends as much as the client takes until it stops reading for a while; returns the bytes.
+  std::size_t send_until_blocked(std::string_view block);
+
+  /// The right answer to the last request, `extra` being further lines that each end in CRLF.
+  [[nodiscard]] std::string response_101(std::string_view extra = {}) const;
+  void send_101(std::string_view extra = {}, std::string_view behind = {});
+  /// A complete response with Content-Length.
+  void send_response(std::string_view status_line, std::string_view fields = {},
+                     std::string_view body = {});
+
+  /// read_request() and send_101().
+  std::string handshake(std::string_view extra = {}, std::string_view behind = {});
+
+  /// The client must send nothing more and end the stream, by FIN or RST.
+  void expect_eof();
+  /// True if the client sent a byte or ended the stream by now (does not wait).
+  [[nodiscard]] bool has_input() const;
+
+  void close_fin(); // FIN; reading goes on
+  void close_rst(); // RST, with SO_LINGER 0
+  void close();
+
+  [[nodiscard]] const std::string& request() const noexcept { return request_; }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+private:
+  bool fill(bool& reset);
+
+  int fd_ = -1;
+  std::string unread_;
+  std::string request_;
+};
+
+/// A server on 127.0.0.1 that runs a script in a thread of its own. Declare it before the handles
+/// of the test, so that they are gone when it is joined. A script that throws, or that is not done
+/// when patience ends, fails the test; nothing waits for ever.
+class scripted_peer {
+public:
+  struct settings {
+    int receive_buffer_bytes = 0; // SO_RCVBUF; 0 = the system's
+    int send_buffer_bytes = 0;
+    int backlog = 16;
+  };
+
+  explicit scripted_peer(std::function<void(scripted_peer&)> script)
+      : scripted_peer(std::move(script), settings{}) {}
+  scripted_peer(std::function<void(scripted_peer&)> script, const settings& how);
+  ~scripted_peer();
+  scripted_peer(const scripted_peer&) = delete;
+  scripted_peer& operator=(const scripted_peer&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+  /// Waits for the end of the script and reports its failure. Done by the destructor too.
+  void join();
+
+  // For the script.
+  [[nodiscard]] peer_connection accept();
+
+private:
+  int fd_ = -1;
+  std::uint16_t port_ = 0;
+  std::string failure_;
+  std::thread thread_;
+};
+
+/// A port of 127.0.0.1 that refuses connections for as long as the object lives.
+class refusing_port {
+public:
+  refusing_port();
+  ~refusing_port();
+  refusing_port(const refusing_port&) = delete;
+  refusing_port& operator=(const refusing_port&) = delete;
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+private:
+  int fd_ = -1;
+  std::uint16_t port_ = 0;
+};
+
+/// A port of 127.0.0.1 that never answers: its accept queue is full, so that SYNs are dropped.
+class silent_port {
+public:
+  silent_port();
+  ~silent_port();
+  silent_port(const silent_port&) = delete;
+  silent_port& operator=(const silent_port&) = delete;
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+private:
+  static constexpr std::size_t filler_count = 8;
+  int fd_ = -1;
+  int fillers_[filler_count];
+  std::uint16_t port_ = 0;
+};
+
+/// A flag that one thread raises and others wait for, bounded.
+class event {
+public:
+  void set();
+  /// Fails (throws peer_failure) when patience ends.
+  void wait();
+  [[nodiscard]] bool is_set();
+
+private:
+  std::mutex lock_;
+  std::condition_variable changed_;
+  bool set_ = false;
+};
+
+/// Ends the process with a message when a test hangs in a blocking call of the library.
+class watchdog {
+public:
+  explicit watchdog(int seconds = 60);
+  ~watchdog();
+  watchdog(const watchdog&) = delete;
+  watchdog& operator=(const watchdog&) = delete;
+
+private:
+  std::mutex lock_;
+  std::condition_variable changed_;
+  bool finished_ = false;
+  std::thread thread_;
+};
+
+} // namespace sluice::testing

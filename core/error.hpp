@@ -40,11 +40,11 @@ enum class error : std::uint8_t {
 
   // Transport and system.
   name_not_resolved,
-  cannot_connect,      // refused, unreachable, no route
+  cannot_connect, // refused, unreachable, no route
   timed_out,
-  end_of_stream,       // the peer sent FIN
-  connection_lost,     // reset, broken pipe, timeout of the TCP stack
-  cancelled,           // by another thread of the same program
+  end_of_stream,   // the peer sent FIN
+  connection_lost, // reset, broken pipe, timeout of the TCP stack
+  cancelled,       // by another thread of the same program
   no_memory,
   out_of_descriptors,  // EMFILE, ENFILE
   backend_unavailable, // SLUICE_BACKEND forces one that cannot work here, or names none

@@ -5,8 +5,12 @@
 namespace sluice::memory {
 namespace {
 
-void* default_allocate(std::size_t bytes) noexcept { return std::malloc(bytes); }
-void default_release(void* memory) noexcept { std::free(memory); }
+void* default_allocate(std::size_t bytes) noexcept {
+  return std::malloc(bytes);
+}
+void default_release(void* memory) noexcept {
+  std::free(memory);
+}
 
 constexpr hooks default_hooks{&default_allocate, &default_release};
 
@@ -18,7 +22,9 @@ void set_hooks(const hooks* replacement) noexcept {
   active_hooks = replacement != nullptr ? replacement : &default_hooks;
 }
 
-void* allocate(std::size_t bytes) noexcept { return active_hooks->allocate(bytes == 0 ? 1 : bytes); }
+void* allocate(std::size_t bytes) noexcept {
+  return active_hooks->allocate(bytes == 0 ? 1 : bytes);
+}
 
 void release(void* memory) noexcept {
   if (memory != nullptr) {

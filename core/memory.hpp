@@ -48,7 +48,8 @@ struct deleter {
 
 template <typename T> using unique = std::unique_ptr<T, deleter>;
 
-template <typename T, typename... Args> [[nodiscard]] unique<T> make_unique(Args&&... args) noexcept {
+template <typename T, typename... Args>
+[[nodiscard]] unique<T> make_unique(Args&&... args) noexcept {
   return unique<T>(create<T>(std::forward<Args>(args)...));
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/frame.hpp"
+#include "core/frame_parser.hpp"
 #include "core/limits.hpp"
 #include "core/slice_queue.hpp"
 #include "core/stats.hpp"
@@ -18,7 +19,7 @@ enum class rx_status : std::uint8_t {
   piece,      // `bytes` payload bytes are in the caller's buffer (0 for an empty frame)
   need_input, // the inbox is used up: append slices and call again; nothing was copied
   ping,       // a ping arrived: answer control_payload() with a pong, then call again
-  close,      // the peer's close frame arrived: see peer_close(). Nothing follows it
+  close,      // the peer's close frame arrived: see peer_close(). Nothing follows it; sticky
   failed,     // the peer broke the protocol: see `reason`. Sticky
 };
 
@@ -29,6 +30,7 @@ struct rx_result {
   error reason = error::none;
   std::size_t bytes = 0;
 };
+static_assert(sizeof(rx_result) == 16, "returned in two registers");
 
 /// The peer's close frame (RFC 6455 section 5.5.1). `status` is 1005 when it had no payload.
 struct close_info {
@@ -43,29 +45,88 @@ struct close_info {
 /// Not thread-safe: one receiver at a time.
 class message_rx {
 public:
+  /// `kernels` must outlive this object. limits.max_fragments of 0 counts as 1.
   message_rx(role self, const limits& bounds,
              const simd::kernel_table& kernels = simd::active_kernels()) noexcept;
 
-  [[nodiscard]] slice_queue& inbox() noexcept;
+  [[nodiscard]] slice_queue& inbox() noexcept { return inbox_; }
 
   /// Copies the next piece of a message to `to` (at least one byte of room) and says what it is.
   /// A piece never spans two frames; an empty frame is a piece of 0 bytes (RCV-47, RCV-48).
   /// Returns as soon as there is one payload byte, without waiting to fill the buffer (RCV-43).
   /// Text is validated across pieces and frames; the piece that holds the first bad byte is not
   /// delivered (X-25; what `to` holds then is unspecified). Pongs are skipped.
+  /// After close and failed the inbox is emptied, now and in later calls.
   [[nodiscard]] rx_result receive(std::span<std::byte> to) noexcept;
 
   /// As receive(), but drops payload without looking at it: what a closing side does with data
-  /// (CLO-02). Returns need_input, ping, close or failed, never piece.
+  /// (CLO-02). Returns need_input, ping, close or failed, never piece. There is no way back: do not
+  /// call receive() after it.
   [[nodiscard]] rx_result discard() noexcept;
 
   /// Payload of the ping that receive() or discard() just reported; good until the next call.
-  [[nodiscard]] std::span<const std::byte> control_payload() const noexcept;
+  [[nodiscard]] std::span<const std::byte> control_payload() const noexcept {
+    return {control_, control_bytes_};
+  }
 
   /// Only after rx_status::close.
-  [[nodiscard]] const close_info& peer_close() const noexcept;
+  [[nodiscard]] const close_info& peer_close() const noexcept { return close_; }
 
-  [[nodiscard]] const rx_stats& stats() const noexcept;
+  [[nodiscard]] const rx_stats& stats() const noexcept { return stats_; }
+
+private:
+  // Where in the stream the next byte stands.
+  enum class phase : std::uint8_t {
+    message_start, // before a frame, no message open, no part of a header read
+    header,        // before a frame or inside its header
+    payload,       // inside the payload of a data frame
+    control,       // inside the payload of a control frame
+    closed,        // after the close frame
+    failed,        // after a violation
+  };
+
+  template <role Self> [[nodiscard]] rx_result receive_as(std::span<std::byte> to) noexcept;
+  template <role Self, bool Deliver>
+  [[nodiscard]] rx_result advance(std::span<std::byte> to) noexcept;
+  template <role Self> [[nodiscard]] bool read_header() noexcept;
+  [[nodiscard]] bool begin_data_frame() noexcept;
+  template <role Self> [[nodiscard]] rx_result copy_payload(std::span<std::byte> to) noexcept;
+  template <role Self> [[nodiscard]] bool copy_slice(std::byte* to, std::size_t count) noexcept;
+  void drop_payload() noexcept;
+  [[nodiscard]] rx_result end_piece(std::size_t bytes) noexcept;
+  template <role Self> [[nodiscard]] bool collect_control() noexcept;
+  [[nodiscard]] rx_result end_close() noexcept;
+  [[nodiscard]] rx_result failure(error reason) noexcept;
+  [[nodiscard]] rx_result ended() noexcept;
+
+  [[nodiscard]] static constexpr rx_result only(rx_status status) noexcept {
+    return {status, false, false, error::none, 0};
+  }
+
+  // Read or written for every message.
+  phase phase_ = phase::message_start;
+  role self_;
+  bool text_ = false; // of the open message
+  error reason_ = error::none;
+  simd::utf8_state utf8_; // of the open message
+  const simd::kernel_table* kernels_;
+  std::uint64_t max_message_bytes_;
+  slice_queue inbox_;
+  rx_stats stats_;
+
+  // The frame and the message being received, when not finished in one go.
+  frame_head frame_;               // payload_bytes: what is still to come; key: rotated for it
+  std::uint64_t message_room_ = 0; // payload bytes the open message may still announce
+  std::uint64_t fragment_room_ = 0;
+  std::uint64_t max_fragments_;
+  frame_parser parser_;
+  std::uint8_t control_bytes_ = 0;
+  union { // control_ until the close frame is complete, close_ from then on
+    std::byte control_[max_control_payload_bytes];
+    close_info close_;
+  };
 };
+
+static_assert(sizeof(message_rx) <= 448, "one per connection, idle ones included");
 
 } // namespace sluice

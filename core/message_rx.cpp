@@ -1,0 +1,297 @@
+#include "core/message_rx.hpp"
+
+#include "core/close_codes.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+// How a call runs. The common case comes first: a whole frame that is a whole message, in one
+// slice, with room for it, is done by receive_as() alone. Everything else is advance(), a loop over
+// phases:
+//
+//   header -> (data)    payload -> piece            header again, or message_start after FIN
+//          -> (control) control -> pong: header     ping: header, returned to the caller
+//                                  close: closed
+//
+// Each turn consumes input, changes the phase or returns, so a call ends after a number of turns
+// bounded by what is in the inbox.
+
+namespace sluice {
+
+message_rx::message_rx(role self, const limits& bounds, const simd::kernel_table& kernels) noexcept
+    : self_(self), kernels_(&kernels), max_message_bytes_(bounds.max_message_bytes),
+      max_fragments_(std::max<std::uint64_t>(bounds.max_fragments, 1)), parser_(self), control_{} {}
+
+rx_result message_rx::receive(std::span<std::byte> to) noexcept {
+  return self_ == role::client ? receive_as<role::client>(to) : receive_as<role::server>(to);
+}
+
+rx_result message_rx::discard() noexcept {
+  return self_ == role::client ? advance<role::client, false>({})
+                               : advance<role::server, false>({});
+}
+
+template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte> to) noexcept {
+  constexpr unsigned mask_bit = Self == role::server ? 0x80 : 0;
+  constexpr std::size_t key_bytes = Self == role::server ? sizeof(std::uint32_t) : 0;
+  constexpr std::size_t head_bytes = 2 + key_bytes;
+
+  const std::byte* const from = inbox_.front_bytes();
+  const std::size_t available = inbox_.front_size_bytes();
+  if (phase_ != phase::message_start || available < head_bytes) {
+    return advance<Self, true>(to);
+  }
+  const auto first = std::to_integer<unsigned>(from[0]);
+  // With the wrong mask bit, or a length in 2 or 8 more bytes, this is 126 or more.
+  const std::size_t count = std::to_integer<unsigned>(from[1]) ^ mask_bit;
+  const bool text = first == (0x80u | static_cast<unsigned>(opcode::text));
+  const bool binary = first == (0x80u | static_cast<unsigned>(opcode::binary));
+  if (!(text || binary) || count > 125 || count > available - head_bytes || count > to.size() ||
+      count > max_message_bytes_) {
+    return advance<Self, true>(to);
+  }
+  const std::byte* const payload = from + head_bytes;
+  std::uint32_t key = 0;
+  std::memcpy(&key, from + 2, key_bytes);
+  if (text) {
+    simd::utf8_state state;
+    simd::utf8_result checked;
+    if constexpr (Self == role::client) {
+      checked = kernels_->validate_copy(to.data(), payload, count, state);
+    } else {
+      checked = kernels_->unmask_validate_copy(to.data(), payload, count, key, state);
+    }
+    if (!checked.ok || state.due != 0) {
+      return failure(error::text_utf8);
+    }
+  } else if constexpr (Self == role::client) {
+    std::memcpy(to.data(), payload, count);
+  } else {
+    kernels_->unmask_copy(to.data(), payload, count, key);
+  }
+  ++stats_.messages;
+  ++stats_.frames;
+  stats_.payload_bytes += count;
+  stats_.copied_bytes += count;
+  inbox_.consume(head_bytes + count);
+  return {rx_status::piece, text, true, error::none, count};
+}
+
+template <role Self, bool Deliver> rx_result message_rx::advance(std::span<std::byte> to) noexcept {
+  for (;;) {
+    switch (phase_) {
+    case phase::message_start:
+    case phase::header:
+      if (inbox_.empty()) {
+        return only(rx_status::need_input);
+      }
+      if (!read_header<Self>()) {
+        return reason_ == error::none ? only(rx_status::need_input) : failure(reason_);
+      }
+      if (phase_ == phase::payload && frame_.payload_bytes == 0) {
+        if constexpr (Deliver) {
+          return end_piece(0);
+        } else {
+          drop_payload();
+        }
+      }
+      break;
+    case phase::payload:
+      if (inbox_.empty()) {
+        return only(rx_status::need_input);
+      }
+      if constexpr (Deliver) {
+        return copy_payload<Self>(to);
+      } else {
+        drop_payload();
+      }
+      break;
+    case phase::control:
+      if (!collect_control<Self>()) {
+        return only(rx_status::need_input);
+      }
+      phase_ = parser_.message_open() ? phase::header : phase::message_start;
+      if (frame_.op == opcode::ping) {
+        ++stats_.pings;
+        return only(rx_status::ping);
+      }
+      if (frame_.op == opcode::close) {
+        return end_close();
+      }
+      ++stats_.pongs; // CTL-02
+      break;
+    case phase::closed:
+    case phase::failed:
+      return ended();
+    }
+  }
+}
+
+// Reads a header across slices; then phase_ is payload or control. False when input ran out, or,
+// with reason_ set, when the header is refused.
+template <role Self> inline bool message_rx::read_header() noexcept {
+  phase_ = phase::header;
+  parse_result parsed;
+  do {
+    parsed = parser_.parse_as<Self>(inbox_.front_bytes(), inbox_.front_size_bytes(), frame_);
+    inbox_.consume(parsed.consumed_bytes);
+  } while (parsed.status == parse_status::need_input && !inbox_.empty());
+  if (parsed.status != parse_status::head) {
+    reason_ = parsed.reason; // none: need_input
+    return false;
+  }
+  ++stats_.frames;
+  if (is_control(frame_.op)) {
+    control_bytes_ = 0;
+    phase_ = phase::control;
+    return true;
+  }
+  phase_ = phase::payload;
+  return begin_data_frame();
+}
+
+// Limits are checked at the header that crosses them, before any of its payload.
+inline bool message_rx::begin_data_frame() noexcept {
+  if (frame_.op != opcode::continuation) {
+    text_ = frame_.op == opcode::text;
+    utf8_ = {};
+    message_room_ = max_message_bytes_;
+    fragment_room_ = max_fragments_;
+  }
+  if (fragment_room_ == 0) {
+    reason_ = error::too_many_fragments;
+    return false;
+  }
+  if (frame_.payload_bytes > message_room_) {
+    reason_ = error::message_too_big;
+    return false;
+  }
+  --fragment_room_;
+  message_room_ -= frame_.payload_bytes;
+  return true;
+}
+
+template <role Self> inline bool message_rx::copy_slice(std::byte* to, std::size_t count) noexcept {
+  const std::byte* const from = inbox_.front_bytes();
+  if constexpr (Self == role::client) {
+    if (!text_) {
+      std::memcpy(to, from, count);
+      return true;
+    }
+    return kernels_->validate_copy(to, from, count, utf8_).ok;
+  } else {
+    const std::uint32_t key = frame_.masking_key;
+    frame_.masking_key = simd::rotate_key(key, count);
+    if (!text_) {
+      kernels_->unmask_copy(to, from, count, key);
+      return true;
+    }
+    return kernels_->unmask_validate_copy(to, from, count, key, utf8_).ok;
+  }
+}
+
+// Only with payload to come and input there.
+template <role Self> inline rx_result message_rx::copy_payload(std::span<std::byte> to) noexcept {
+  const std::size_t wanted =
+      static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), frame_.payload_bytes));
+  std::size_t done = 0;
+  do {
+    const std::size_t count = std::min(wanted - done, inbox_.front_size_bytes());
+    if (!copy_slice<Self>(to.data() + done, count)) {
+      return failure(error::text_utf8); // section 8.1
+    }
+    inbox_.consume(count);
+    done += count;
+  } while (done < wanted && !inbox_.empty());
+  return end_piece(done);
+}
+
+inline void message_rx::drop_payload() noexcept {
+  while (frame_.payload_bytes != 0 && !inbox_.empty()) {
+    const std::size_t count = static_cast<std::size_t>(
+        std::min<std::uint64_t>(frame_.payload_bytes, inbox_.front_size_bytes()));
+    inbox_.consume(count);
+    frame_.payload_bytes -= count;
+  }
+  if (frame_.payload_bytes == 0) {
+    phase_ = frame_.fin ? phase::message_start : phase::header;
+  }
+}
+
+inline rx_result message_rx::end_piece(std::size_t bytes) noexcept {
+  frame_.payload_bytes -= bytes;
+  bool message_end = false;
+  if (frame_.payload_bytes == 0) {
+    message_end = frame_.fin;
+    if (message_end) {
+      if (text_ && utf8_.due != 0) {
+        return failure(error::text_utf8); // a sequence the message does not finish
+      }
+      ++stats_.messages;
+    }
+    phase_ = message_end ? phase::message_start : phase::header;
+  }
+  stats_.payload_bytes += bytes;
+  stats_.copied_bytes += bytes;
+  return {rx_status::piece, text_, message_end, error::none, bytes};
+}
+
+// Gathers and unmasks the payload of a control frame; false when input ran out before its end.
+template <role Self> inline bool message_rx::collect_control() noexcept {
+  while (frame_.payload_bytes != 0) {
+    if (inbox_.empty()) {
+      return false;
+    }
+    const std::size_t count =
+        std::min(static_cast<std::size_t>(frame_.payload_bytes), inbox_.front_size_bytes());
+    if constexpr (Self == role::client) {
+      std::memcpy(control_ + control_bytes_, inbox_.front_bytes(), count);
+    } else {
+      kernels_->unmask_copy(control_ + control_bytes_, inbox_.front_bytes(), count,
+                            frame_.masking_key);
+      frame_.masking_key = simd::rotate_key(frame_.masking_key, count);
+    }
+    control_bytes_ = static_cast<std::uint8_t>(control_bytes_ + count);
+    frame_.payload_bytes -= count;
+    inbox_.consume(count);
+  }
+  return true;
+}
+
+// RFC 6455 sections 5.5.1 and 7.1.5 to 7.1.6. The header rules exclude a payload of one byte.
+rx_result message_rx::end_close() noexcept {
+  close_info received{};
+  received.status = close_status::empty;
+  if (control_bytes_ != 0) {
+    const auto high = std::to_integer<unsigned>(control_[0]);
+    const auto low = std::to_integer<unsigned>(control_[1]);
+    received.status = static_cast<std::uint16_t>(high << 8 | low);
+    if (!may_be_sent(received.status)) {
+      return failure(error::close_status_code);
+    }
+    received.reason_bytes = static_cast<std::uint8_t>(control_bytes_ - 2);
+    std::memcpy(received.reason, control_ + 2, received.reason_bytes);
+    simd::utf8_state state;
+    if (!kernels_->validate(received.reason, received.reason_bytes, state).ok || state.due != 0) {
+      return failure(error::close_reason_utf8);
+    }
+  }
+  std::construct_at(&close_, received);
+  control_bytes_ = 0;
+  phase_ = phase::closed;
+  return ended();
+}
+
+rx_result message_rx::failure(error reason) noexcept {
+  reason_ = reason;
+  phase_ = phase::failed;
+  return ended();
+}
+
+rx_result message_rx::ended() noexcept {
+  inbox_.clear(); // nothing that follows counts, and no buffer stays here
+  return {phase_ == phase::closed ? rx_status::close : rx_status::failed, false, false, reason_, 0};
+}
+
+} // namespace sluice

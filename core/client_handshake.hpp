@@ -21,10 +21,12 @@ struct handshake_key {
 /// Sec-WebSocket-Version, Sec-WebSocket-Key.
 void append_upgrade_fields(memory::growable<char>& request, const handshake_key& key) noexcept;
 
-/// Checks a 101 response as RFC 6455 section 4.1 demands: Upgrade and Connection (token lists, any
-/// case), exactly one right Sec-WebSocket-Accept, no extension, and at most one subprotocol out of
-/// `offered` (the value of the request's Sec-WebSocket-Protocol fields joined by commas; empty if
-/// none). HSK-20 to HSK-24.
+/// Checks a complete response as RFC 6455 section 4.1 demands: status 101 (response_malformed), one
+/// Upgrade field that says websocket (upgrade_missing), upgrade among the Connection tokens
+/// (connection_missing), exactly one right Sec-WebSocket-Accept (accept_mismatch), no extension
+/// (extension_invalid), and at most one subprotocol out of `offered`, the value of the request's
+/// Sec-WebSocket-Protocol fields joined by commas, empty if none (subprotocol_invalid). Keywords in
+/// any case; the Accept and subprotocols as they are. HSK-20 to HSK-24.
 [[nodiscard]] error check_upgrade_response(const http_response_head& head, const handshake_key& key,
                                            std::string_view offered) noexcept;
 

@@ -78,6 +78,16 @@ const char* to_string(error e) noexcept {
     return "no random numbers";
   case error::system:
     return "unexpected system error";
+  case error::request_malformed:
+    return "malformed upgrade request";
+  case error::upgrade_refused:
+    return "upgrade refused";
+  case error::would_block:
+    return "the send queue is full";
+  case error::invalid_argument:
+    return "invalid argument";
+  case error::invalid_state:
+    return "not allowed in this state";
   }
   return "unknown error"; // a value outside the enumeration
 }

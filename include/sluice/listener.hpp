@@ -1,0 +1,36 @@
+#pragma once
+
+#include "sluice/export.h"
+#include "sluice/settings.hpp"
+
+#include <cstdint>
+
+namespace sluice {
+
+struct listen_settings {
+  const char* address = "127.0.0.1"; // numeric, IPv4 or IPv6; "::" takes both families where it can
+  std::uint16_t port = 0;            // 0: the kernel picks one, see listener::port
+  int backlog = 1024;
+  /// Lets several loops, each on its thread, listen on one port; the kernel spreads the connections
+  /// over them (SO_REUSEPORT). Every one of them must set it.
+  bool reuse_port = false;
+  connection_settings connection;
+};
+
+/// A listening socket of a loop; made by loop::listen, gone after close() or with the loop. The
+/// loop's thread only.
+class SLUICE_EXPORT listener {
+public:
+  listener(const listener&) = delete;
+  listener& operator=(const listener&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  /// Stops listening. The connections it has accepted stay.
+  void close() noexcept;
+
+protected:
+  listener() noexcept = default;
+  ~listener() = default;
+};
+
+} // namespace sluice

@@ -1,0 +1,181 @@
+#pragma once
+
+#include "core/client_handshake.hpp"
+#include "core/http_head.hpp"
+#include "core/slice_queue.hpp"
+#include "io/cancel.hpp"
+#include "io/stream.hpp"
+#include "winhttp/connection.hpp"
+#include "winhttp/header_list.hpp"
+#include "winhttp/object.hpp"
+#include "winhttp/options.hpp"
+#include "winhttp/response_body.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+
+namespace sluice::winhttp {
+
+class request;
+
+/// What a WebSocket takes over from the request that was upgraded.
+struct upgraded {
+  io::stream transport;
+  slice_queue behind_head; // bytes that came behind the 101 head: the first input (HSK-30)
+  std::chrono::milliseconds send_timeout{0}; // zero = none (TMO-05)
+  DWORD receive_buffer_bytes = 0;            // WEB_SOCKET_RECEIVE_BUFFER_SIZE at this moment
+  DWORD send_buffer_bytes = 0;
+  object_ref<request> parent; // for PARENT_HANDLE (OPT-11), callback and mask (HND-05)
+};
+
+/// Where a request goes: the server, and what stands in the request line.
+struct request_target {
+  memory::growable<char> host; // ASCII, NUL-terminated, IPv6 without brackets
+  std::uint16_t port = 0;      // never 0
+  bool secure = false;
+  memory::growable<char> path; // origin form, starts with '/', not terminated
+};
+
+/// One HTTP request handle: headers and options, then any number of exchanges, one after the other.
+///
+/// Two things guard it. `lock_` is held for moments, never during I/O or a callback, and guards what
+/// several threads may look at: headers, target, the published response. The claim (see
+/// exchange_claim) makes one thread the owner of the exchange: the connection, the inbox and a head
+/// that is still being read. A call that needs the claim while another one has it fails with
+/// ERROR_INVALID_OPERATION instead of waiting; this also makes callbacks that call back harmless.
+class request final : public object {
+public:
+  static constexpr handle_kind of_kind = handle_kind::request;
+
+  /// What WinHttpOpenRequest was given, converted and checked.
+  struct opening {
+    memory::growable<char> verb;
+    memory::growable<char> path;
+    bool http_1_0 = false;
+    bool secure = false;
+    bool refresh = false;
+    header_list headers; // Referer and Accept
+  };
+
+  explicit request(connection& parent, opening&& from) noexcept;
+  ~request() override;
+
+  /// False if the constructor ran out of memory; the object is then only good to be destroyed.
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+
+  // object
+  void on_close() noexcept override;
+  void on_released() noexcept override;
+  DWORD set_option(DWORD option, const void* buffer, DWORD length) noexcept override;
+  DWORD query_option(DWORD option, void* buffer, DWORD* length) noexcept override;
+  [[nodiscard]] HINTERNET parent_handle() const noexcept override;
+
+  [[nodiscard]] dword_options& dwords() noexcept { return dwords_; }
+
+  /// GET-07. `lines` is UTF-8; nothing is changed on failure.
+  [[nodiscard]] DWORD add_headers(std::string_view lines, DWORD modifiers) noexcept;
+
+  /// GET-13 and following; `extra_lines` are added first with ADD and REPLACE. `body` is sent
+  /// behind the head.
+  [[nodiscard]] DWORD send(std::string_view extra_lines, std::span<const std::byte> body,
+                           DWORD_PTR new_context) noexcept;
+
+  /// Waits for the final response head: 1xx skipped, redirects followed, a 101 checked.
+  [[nodiscard]] DWORD receive_response() noexcept;
+
+  /// GET-21 to GET-24.
+  [[nodiscard]] DWORD query_headers(DWORD info_level, const WCHAR* name, void* buffer,
+                                    DWORD* length, DWORD* index) noexcept;
+
+  [[nodiscard]] DWORD query_data_available(DWORD& available) noexcept; // GET-26
+  [[nodiscard]] DWORD read_data(std::span<std::byte> to, DWORD& read) noexcept; // GET-27
+
+  /// Hands the connection of a 101 over, once per exchange. Waits for the response if nobody has
+  /// received it yet (CUP-16). ERROR_INVALID_OPERATION: the upgrade option is not set or nothing was
+  /// sent (CUP-03), the status is not 101 (CUP-04), the connection was taken already (CUP-05), or
+  /// another call is active; otherwise what receive_response() returns. On failure `out` is
+  /// untouched and, but for failures of the wait, so is the request.
+  [[nodiscard]] DWORD take_upgraded(upgraded& out) noexcept;
+
+private:
+  friend class exchange_claim;
+
+  enum class phase : std::uint8_t {
+    idle,     // nothing sent, or the last exchange failed
+    sent,     // the request is on the wire
+    answered, // the response head is published
+    taken,    // answered, and a WebSocket has the connection
+  };
+
+  // request_send.cpp
+  [[nodiscard]] DWORD send_once(bool cross_origin) noexcept;
+  [[nodiscard]] bool build_fields() noexcept;
+  [[nodiscard]] bool build_text(memory::growable<char>& text, bool cross_origin) noexcept;
+  [[nodiscard]] DWORD connect() noexcept;
+  [[nodiscard]] DWORD transmit(std::span<const std::byte> head) noexcept;
+
+  // request_receive.cpp
+  [[nodiscard]] DWORD receive_claimed() noexcept;
+  [[nodiscard]] DWORD read_head() noexcept;
+  [[nodiscard]] DWORD read_final_head() noexcept;
+  [[nodiscard]] DWORD check_101() noexcept;
+  [[nodiscard]] bool wants_redirect() const noexcept;
+  [[nodiscard]] DWORD follow_redirect(unsigned hop) noexcept;
+  void publish() noexcept;
+  void drop_exchange(bool notify_application) noexcept;
+
+  [[nodiscard]] io::time_point response_deadline() const noexcept;
+
+  const object_ref<connection> parent_;
+  bool ok_ = true;
+  const bool http_1_0_;
+  const bool refresh_;
+  std::atomic<bool> claimed_{false};
+  std::atomic<bool> upgrade_{false}; // never taken back (GET-08)
+  dword_options dwords_;
+  io::cancel_source cancel_;
+
+  mutable std::mutex lock_;
+  memory::growable<char> verb_; // of the application; current_verb_ may differ after a redirect
+  header_list headers_;
+  request_target original_;
+  request_target current_; // after redirects
+  phase phase_ = phase::idle;
+
+  // Owned by the claim; the head is read under lock_ by others once it is published.
+  memory::growable<char> current_verb_;
+  std::span<const std::byte> body_{}; // of the caller, during send() only
+  bool had_body_ = false;
+  handshake_key key_{};
+  memory::growable<char> offered_; // subprotocols of the request
+  io::stream transport_;
+  slice_queue inbox_;
+  std::optional<http_response_head> head_;
+  io::time_point response_deadline_ = io::no_deadline;
+  response_body response_body_;
+};
+
+/// Makes the calling thread the owner of a request's exchange for its scope, if nobody is.
+class exchange_claim {
+public:
+  explicit exchange_claim(request& of) noexcept
+      : of_(of), got_(!of.claimed_.exchange(true, std::memory_order_acquire)) {}
+  ~exchange_claim() {
+    if (got_) {
+      of_.claimed_.store(false, std::memory_order_release);
+    }
+  }
+  exchange_claim(const exchange_claim&) = delete;
+  exchange_claim& operator=(const exchange_claim&) = delete;
+  explicit operator bool() const noexcept { return got_; }
+
+private:
+  request& of_;
+  const bool got_;
+};
+
+} // namespace sluice::winhttp

@@ -1,1 +1,44 @@
 #include "io/backend.hpp"
+
+#include "io/epoll_backend.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace sluice::io {
+
+const char* to_string(backend_kind kind) noexcept {
+  switch (kind) {
+  case backend_kind::uring:
+    return "io_uring";
+  case backend_kind::epoll:
+    return "epoll";
+  case backend_kind::mock:
+    return "mock";
+  }
+  return "unknown";
+}
+
+backend_choice backend_choice_from_environment() noexcept {
+  const char* const value = std::getenv("SLUICE_BACKEND");
+  if (value == nullptr || value[0] == '\0') {
+    return backend_choice::automatic;
+  }
+  if (std::strcmp(value, "uring") == 0) {
+    return backend_choice::uring;
+  }
+  if (std::strcmp(value, "epoll") == 0) {
+    return backend_choice::epoll;
+  }
+  return backend_choice::invalid;
+}
+
+error make_backend(backend_choice choice, const backend_settings&, buffer_pool& buffers,
+                   memory::unique<backend>& made) noexcept {
+  if (choice == backend_choice::invalid) {
+    return error::backend_unavailable;
+  }
+  return epoll_backend::create(buffers, made);
+}
+
+} // namespace sluice::io

@@ -15,14 +15,17 @@ using time_point = clock::time_point;
 inline constexpr time_point no_deadline = time_point::max();
 
 enum class backend_kind : std::uint8_t { uring, epoll, mock };
+
+/// "io_uring", "epoll" or "mock".
 [[nodiscard]] const char* to_string(backend_kind kind) noexcept;
 
+/// Counters of one backend; they only grow. Read on the backend's thread.
 struct backend_stats {
-  std::uint64_t system_calls = 0;
+  std::uint64_t system_calls = 0; // those of set-up and tear-down not included
   std::uint64_t completions = 0;
-  std::uint64_t receives = 0;
+  std::uint64_t receives = 0; // completed ones that brought bytes
   std::uint64_t received_bytes = 0;
-  std::uint64_t starved = 0; // receives that had to wait for a buffer
+  std::uint64_t starved = 0; // times that a receive had to wait for a buffer
 };
 
 /// What a loop asks of the kernel. One backend belongs to one thread (the one that made it); only
@@ -44,9 +47,10 @@ public:
   /// with -ECANCELED, or with what it achieved (a cancelled recv may hold bytes; they count).
   virtual void cancel(operation& op) noexcept = 0;
 
-  /// Hands submissions to the kernel, sleeps until there is a completion, a wake() or the deadline,
-  /// and runs the completions that are there (at most 256). `deadline` in the past: does not sleep.
-  /// Returns none, or system when the kernel refuses (then nothing more can be expected).
+  /// Hands submissions to the kernel, sleeps until there is a completion, a wake(), a signal or the
+  /// deadline, and runs the completions that are there (at most 256). `deadline` in the past: does
+  /// not sleep. Returns none, or system when the kernel refuses for good (its descriptor was closed
+  /// under us): then every operation has completed with an error and the backend is of no more use.
   virtual error wait(time_point deadline) noexcept = 0;
 
   /// Makes the current or the next wait() return soon. Any thread; async-signal-safe.
@@ -54,6 +58,10 @@ public:
 
   /// A descriptor that polls readable when wait() has something to do.
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
+
+  /// In the child of a fork(): closes the descriptors, which it shares with the parent, and does
+  /// nothing else, ever. Async-signal-safe.
+  virtual void drop_after_fork() noexcept = 0;
 
   [[nodiscard]] const backend_stats& stats() const noexcept { return stats_; }
 
@@ -63,9 +71,9 @@ protected:
 
 /// How many buffers a loop posts per class and how much memory its pool may take.
 struct backend_settings {
-  std::uint32_t queue_entries = 256;  // submission queue; a power of two
-  std::uint32_t small_posted = 256;   // x 4 KiB; a power of two
-  std::uint32_t large_posted = 16;    // x 64 KiB; a power of two
+  std::uint32_t queue_entries = 256; // submission queue; a power of two
+  std::uint32_t small_posted = 256;  // x 4 KiB; a power of two
+  std::uint32_t large_posted = 16;   // x 64 KiB; a power of two
   std::size_t max_pool_bytes = std::size_t{16} << 20;
 };
 
@@ -73,10 +81,12 @@ struct backend_settings {
 enum class backend_choice : std::uint8_t { automatic, uring, epoll, invalid };
 [[nodiscard]] backend_choice backend_choice_from_environment() noexcept;
 
-/// Makes the backend for the calling thread. Automatic: io_uring where it works (set-up with
-/// DEFER_TASKRUN and a registered buffer ring), epoll where the kernel says ENOSYS, EPERM, ENOMEM or
-/// has no buffer rings. A forced backend that cannot work is error::backend_unavailable.
+/// Makes the backend for the calling thread, which also owns `buffers`. Automatic: io_uring where
+/// it works (set-up with DEFER_TASKRUN and a registered buffer ring), epoll where the kernel says
+/// ENOSYS, EPERM, ENOMEM or has no buffer rings. A forced backend that cannot work here, and
+/// `invalid`, is error::backend_unavailable. Else no_memory, out_of_descriptors or system.
+/// The pool outlives the backend.
 [[nodiscard]] error make_backend(backend_choice choice, const backend_settings& settings,
-                                 memory::unique<backend>& made) noexcept;
+                                 buffer_pool& buffers, memory::unique<backend>& made) noexcept;
 
 } // namespace sluice::io

@@ -32,12 +32,12 @@ struct connect_observer {
   void (*connected)(void* context, const char* address) noexcept = nullptr;
 };
 
-/// Resolves and connects, with TCP_NODELAY set. getaddrinfo runs on a thread of its own, so that the
-/// time-out and `cancel` work; addresses of both families race, 250 ms apart (RFC 8305).
+/// Resolves and connects, with TCP_NODELAY set. getaddrinfo runs on a thread of its own, so that
+/// the time-out and `cancel` work; addresses of both families race, 250 ms apart (RFC 8305).
 /// Returns none, name_not_resolved, cannot_connect, timed_out, cancelled, no_memory,
 /// out_of_descriptors or system.
-[[nodiscard]] error connect(loop& on, const connect_target& target, const connect_timeouts& timeouts,
-                            cancel_source* cancel, const connect_observer* observer,
-                            stream& connected) noexcept;
+[[nodiscard]] error connect(loop& on, const connect_target& target,
+                            const connect_timeouts& timeouts, cancel_source* cancel,
+                            const connect_observer* observer, stream& connected) noexcept;
 
 } // namespace sluice::io

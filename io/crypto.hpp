@@ -14,4 +14,7 @@ namespace sluice::io {
 /// with OpenSSL's RAND_bytes, SHA-1 and base64. False when OpenSSL fails. Any thread.
 [[nodiscard]] bool make_handshake_key(handshake_key& made) noexcept;
 
+/// The second half of it: `accept` for the `key` that is already there.
+[[nodiscard]] bool make_handshake_accept(handshake_key& made) noexcept;
+
 } // namespace sluice::io

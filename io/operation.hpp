@@ -16,20 +16,28 @@ struct socket_ref {
   int fd = -1;
   std::uint64_t id = 0;
 };
+/// Never 0. Any thread.
 [[nodiscard]] std::uint64_t next_socket_id() noexcept;
 
-/// One request to the kernel. The submitter owns it and keeps it in place from submit_*() until
+/// One request to the kernel. The submitter owns it and keeps it in place from submit() until
 /// `on_complete` runs, which happens exactly once per submit, inside backend::wait(), also after a
-/// cancel. The operation is idle again before `on_complete` is called, so it may be submitted there.
+/// cancel. The operation is idle again before `on_complete` is called, so it may be submitted
+/// there.
 struct operation {
-  enum class state : std::uint8_t { idle, armed, starved, cancelling };
+  enum class state : std::uint8_t { idle, armed, starved, cancelling, done };
+  enum class kind : std::uint8_t { recv, send, connect };
 
   using completion = void (*)(operation& done) noexcept;
 
-  completion on_complete = nullptr;
+  completion on_complete = nullptr; // may be null
   void* context = nullptr;
   std::int32_t result = 0; // after completion: bytes >= 0, or -errno; -ECANCELED after a cancel
   state now = state::idle;
+
+  // The backend's own while the operation is not idle.
+  kind what = kind::recv;
+  std::uint32_t slot = 0;
+  operation* next = nullptr;
 
   [[nodiscard]] bool idle() const noexcept { return now == state::idle; }
 };
@@ -44,23 +52,72 @@ inline constexpr std::size_t buffer_class_count = 2;
 /// comes back, first starved first, never by a timer and never as an error.
 struct recv_op : operation {
   socket_ref socket;
-  buffer_class wanted = buffer_class::small;
-  bool expect_data = false;    // in: the last read left bytes in the socket; do not poll first
-  bool socket_nonempty = false; // out: the socket had more bytes than fit
-  buffer* filled = nullptr;    // out
-  recv_op* next_starved = nullptr;
+  buffer_class wanted = buffer_class::small; // a wish: another class is taken when it has run out
+  bool expect_data = false;                  // in: the last read left bytes in the socket
+  bool socket_nonempty = false;              // out: the socket had more bytes than fit
+  buffer* filled = nullptr;                  // out
 };
 
-/// Sends a prefix of `bytes` (short sends happen; MSG_NOSIGNAL). `bytes` stays valid until complete.
+/// Sends a prefix of `bytes` (short sends happen; MSG_NOSIGNAL). `bytes` stays valid until
+/// complete.
 struct send_op : operation {
   socket_ref socket;
   std::span<const std::byte> bytes;
 };
 
+/// Connects a non-blocking stream socket; `result` is 0 or -errno.
 struct connect_op : operation {
   socket_ref socket;
   sockaddr_storage address{};
   socklen_t address_bytes = 0;
+};
+
+/// A first-in, first-out list of operations, linked through operation::next.
+class operation_list {
+public:
+  [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
+
+  void push(operation& added) noexcept {
+    added.next = nullptr;
+    if (last_ != nullptr) {
+      last_->next = &added;
+    } else {
+      first_ = &added;
+    }
+    last_ = &added;
+  }
+
+  /// Only when not empty.
+  [[nodiscard]] operation& pop() noexcept {
+    operation& taken = *first_;
+    first_ = taken.next;
+    if (first_ == nullptr) {
+      last_ = nullptr;
+    }
+    taken.next = nullptr;
+    return taken;
+  }
+
+  /// Linear; false if it is not there.
+  bool remove(operation& wanted) noexcept {
+    operation* before = nullptr;
+    for (operation* at = first_; at != nullptr; before = at, at = at->next) {
+      if (at != &wanted) {
+        continue;
+      }
+      (before != nullptr ? before->next : first_) = at->next;
+      if (last_ == at) {
+        last_ = before;
+      }
+      at->next = nullptr;
+      return true;
+    }
+    return false;
+  }
+
+private:
+  operation* first_ = nullptr;
+  operation* last_ = nullptr;
 };
 
 } // namespace sluice::io

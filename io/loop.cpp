@@ -1,0 +1,225 @@
+#include "io/loop.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+namespace sluice::io {
+namespace {
+
+// One blocking call at a time needs a short queue and few buffers: one that fills while the other
+// is consumed. What a thread cycles through stays in its cache.
+constexpr backend_settings synchronous_settings{
+    .queue_entries = 16, .small_posted = 4, .large_posted = 2};
+
+[[gnu::tls_model("initial-exec")]] thread_local constinit loop* this_threads_loop = nullptr;
+
+pthread_key_t exit_key;
+std::atomic<bool> exit_key_made{false};
+
+void destroy_at_thread_exit(void* given) noexcept {
+  this_threads_loop = nullptr;
+  memory::destroy(static_cast<loop*>(given));
+}
+
+} // namespace
+
+/// Every loop of the process. fork() copies the memory of the loops but not the threads they belong
+/// to, and their descriptors still lead to the parent's rings: the child must not touch those.
+struct loop_registry {
+  static void add(loop& made) noexcept {
+    handle_forks();
+    const std::lock_guard guard(lock);
+    made.next_ = first;
+    if (first != nullptr) {
+      first->previous_ = &made;
+    }
+    first = &made;
+  }
+
+  static void remove(loop& gone) noexcept {
+    const std::lock_guard guard(lock);
+    (gone.previous_ != nullptr ? gone.previous_->next_ : first) = gone.next_;
+    if (gone.next_ != nullptr) {
+      gone.next_->previous_ = gone.previous_;
+    }
+  }
+
+  static void handle_forks() noexcept {
+    // A lock of its own: before_fork() waits for the other one with the C library's lock held that
+    // pthread_atfork() needs.
+    static constinit std::mutex once;
+    static constinit bool done = false;
+    const std::lock_guard guard(once);
+    if (!done) {
+      // When this fails for want of memory, the next loop tries again.
+      done = ::pthread_atfork(&before_fork, &in_parent, &in_child) == 0;
+    }
+  }
+
+  static void before_fork() noexcept { lock.lock(); }
+  static void in_parent() noexcept { lock.unlock(); }
+  static void in_child() noexcept {
+    // The loops' memory stays: streams may still hold buffers of it, and other threads may have
+    // been in the middle of changing it. Only the descriptors go.
+    for (loop* at = first; at != nullptr; at = at->next_) {
+      at->io_->drop_after_fork();
+    }
+    first = nullptr;
+    this_threads_loop = nullptr;
+    if (exit_key_made.load(std::memory_order_relaxed)) {
+      ::pthread_setspecific(exit_key, nullptr);
+    }
+    lock.unlock();
+  }
+
+  static constinit std::mutex lock;
+  static constinit loop* first;
+};
+
+constinit std::mutex loop_registry::lock;
+constinit loop* loop_registry::first = nullptr;
+
+namespace {
+
+// A pthread key and not a destructor of a thread_local: it runs after those of the application's
+// own thread_locals, which may still close handles.
+bool destroy_when_thread_exits(loop* made) noexcept {
+  static constinit std::mutex lock;
+  if (!exit_key_made.load(std::memory_order_acquire)) {
+    const std::lock_guard guard(lock);
+    if (!exit_key_made.load(std::memory_order_relaxed)) {
+      if (::pthread_key_create(&exit_key, &destroy_at_thread_exit) != 0) {
+        return false;
+      }
+      exit_key_made.store(true, std::memory_order_release);
+    }
+  }
+  return ::pthread_setspecific(exit_key, made) == 0;
+}
+
+} // namespace
+
+loop::loop(memory::unique<backend> io, buffer_pool& buffers) noexcept
+    : io_(std::move(io)), buffers_(buffers) {
+  loop_registry::add(*this);
+}
+
+loop::~loop() {
+  loop_registry::remove(*this);
+  io_.reset(); // gives back what is posted to the kernel
+  buffers_.abandon();
+}
+
+error loop::create(backend_choice choice, const backend_settings& settings,
+                   memory::unique<loop>& made) noexcept {
+  buffer_pool* const buffers = buffer_pool::create(settings.max_pool_bytes);
+  if (buffers == nullptr) {
+    return error::no_memory;
+  }
+  memory::unique<backend> io;
+  error failed = make_backend(choice, settings, *buffers, io);
+  if (failed == error::none) {
+    made = memory::make_unique<loop>(std::move(io), *buffers);
+    if (made != nullptr) {
+      return error::none;
+    }
+    failed = error::no_memory;
+    io.reset();
+  }
+  buffers->abandon();
+  return failed;
+}
+
+void loop::adopt_for_this_thread(memory::unique<loop> given) noexcept {
+  memory::destroy(this_threads_loop);
+  this_threads_loop = nullptr;
+  if (!destroy_when_thread_exits(given.get())) {
+    return;
+  }
+  this_threads_loop = given.release();
+}
+
+error loop::for_this_thread(loop*& found) noexcept {
+  if (this_threads_loop != nullptr && !this_threads_loop->broken_) [[likely]] {
+    found = this_threads_loop;
+    return error::none;
+  }
+  memory::unique<loop> made;
+  if (const error e = create(backend_choice_from_environment(), synchronous_settings, made);
+      e != error::none) {
+    return e;
+  }
+  adopt_for_this_thread(std::move(made));
+  if (this_threads_loop == nullptr) {
+    return error::no_memory; // no thread-specific storage left
+  }
+  found = this_threads_loop;
+  return error::none;
+}
+
+bool loop::feed_starved() noexcept {
+  return buffers_.drain_returns() || buffers_.has_free(buffer_class::small) ||
+         buffers_.has_free(buffer_class::large) || buffers_.add_over_cap();
+}
+
+error loop::run_until_idle(operation& op, time_point deadline, cancel_source* cancel) noexcept {
+  error ended = error::none; // why we cancelled
+  if (cancel != nullptr && !cancel->begin_wait(*this)) {
+    ended = error::cancelled;
+    io_->cancel(op);
+  }
+  while (!op.idle()) {
+    if (op.now == operation::state::starved && !feed_starved()) {
+      ended = error::no_memory;
+      io_->cancel(op);
+    }
+    const bool timed = deadline != no_deadline && ended == error::none;
+    if (io_->wait(timed ? deadline : no_deadline) != error::none) {
+      broken_ = true;
+      ended = error::system;
+      break;
+    }
+    if (op.idle() || ended != error::none) {
+      continue;
+    }
+    if (cancel != nullptr && cancel->requested()) {
+      ended = error::cancelled;
+      io_->cancel(op);
+    } else if (timed && clock::now() >= deadline) {
+      ended = error::timed_out;
+      io_->cancel(op);
+    }
+  }
+  if (cancel != nullptr) {
+    cancel->end_wait();
+  }
+  return op.result == -ECANCELED || ended == error::system ? ended : error::none;
+}
+
+error loop::run_until(bool (*done)(void* context) noexcept, void* context, time_point deadline,
+                      cancel_source* cancel) noexcept {
+  error ended = error::none;
+  if (cancel != nullptr && !cancel->begin_wait(*this)) {
+    ended = error::cancelled;
+  }
+  while (ended == error::none && !done(context)) {
+    if (io_->wait(deadline) != error::none) {
+      broken_ = true;
+      ended = error::system;
+    } else if (cancel != nullptr && cancel->requested()) {
+      ended = error::cancelled;
+    } else if (deadline != no_deadline && clock::now() >= deadline) {
+      ended = done(context) ? error::none : error::timed_out;
+      break;
+    }
+  }
+  if (cancel != nullptr) {
+    cancel->end_wait();
+  }
+  return ended;
+}
+
+} // namespace sluice::io

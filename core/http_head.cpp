@@ -11,26 +11,26 @@ using http_text::is_digit;
 using http_text::is_text_char;
 using http_text::is_token_char;
 
-http_response_head::http_response_head(const limits& bounds) noexcept
+http_head::http_head(kind what, const limits& bounds) noexcept
     : max_bytes_(std::min<std::size_t>(bounds.max_head_bytes, UINT32_MAX)), // offsets are 32 bits
-      max_fields_(bounds.max_headers) {}
+      max_fields_(bounds.max_headers), what_(what), state_(first_state()) {}
 
-void http_response_head::reset() noexcept {
+void http_head::reset() noexcept {
   raw_.clear();
   fields_.clear();
   examined_ = 0;
   offset_ = 0;
-  reason_begin_ = 0;
-  reason_bytes_ = 0;
+  text_begin_ = 0;
+  text_bytes_ = 0;
+  method_bytes_ = 0;
   status_ = 0;
   minor_version_ = 0;
   done_in_state_ = 0;
-  state_ = state::version;
+  state_ = first_state();
   failure_ = error::none;
 }
 
-http_response_head::feed_result
-http_response_head::feed(std::span<const std::byte> input) noexcept {
+http_head::feed_result http_head::feed(std::span<const std::byte> input) noexcept {
   if (state_ == state::complete || state_ == state::failed) {
     return {failure_, state_ == state::complete, 0};
   }
@@ -54,14 +54,20 @@ http_response_head::feed(std::span<const std::byte> input) noexcept {
 
 // One byte of the head. RFC 9112:
 //   status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF       section 4
+//   request-line = method SP request-target SP HTTP-version CRLF              section 3
 //   field-line  = field-name ":" OWS field-value OWS CRLF                     section 5
 //   head        = status-line *field-line CRLF                                section 2.1
 // Bare CR and bare LF (section 2.2) and folded lines (section 5.2) are refused.
-error http_response_head::step(unsigned byte) noexcept {
+error http_head::step(unsigned byte) noexcept {
   ++examined_;
   switch (state_) {
+  case state::method:
+  case state::target:
+    return step_request_line(byte);
   case state::version:
   case state::minor_version:
+    return step_version(byte);
+  case state::before_line_feed:
   case state::before_status:
   case state::status_digit:
   case state::after_status:
@@ -80,7 +86,7 @@ error http_response_head::step(unsigned byte) noexcept {
   case state::line_feed:
   case state::end_line_feed:
     if (byte != '\n') {
-      return error::response_malformed;
+      return malformed();
     }
     state_ = state_ == state::line_feed ? state::line_start : state::complete;
     return error::none;
@@ -88,16 +94,32 @@ error http_response_head::step(unsigned byte) noexcept {
   case state::failed:
     break;
   }
-  return error::response_malformed; // not reached: feed() does not step in these states
+  return malformed(); // not reached: feed() does not step in these states
 }
 
-error http_response_head::step_status_line(unsigned byte) noexcept {
+error http_head::step_request_line(unsigned byte) noexcept {
+  if (state_ == state::method) {
+    if (byte == ' ' && offset_ != 0) {
+      method_bytes_ = offset_;
+      text_begin_ = offset_ + 1;
+      state_ = state::target;
+      return error::none;
+    }
+    return is_token_char(byte) ? error::none : malformed();
+  }
+  if (byte == ' ' && offset_ != text_begin_) {
+    text_bytes_ = offset_ - text_begin_;
+    state_ = state::version;
+    return error::none;
+  }
+  return byte > ' ' && byte < 0x7F ? error::none : malformed();
+}
+
+error http_head::step_version(unsigned byte) noexcept {
   constexpr std::string_view version = "HTTP/1."; // case-sensitive, section 2.3
-  constexpr unsigned status_digits = 3;
-  switch (state_) {
-  case state::version:
+  if (state_ == state::version) {
     if (byte != static_cast<unsigned char>(version[done_in_state_])) {
-      return error::response_malformed;
+      return malformed();
     }
     ++done_in_state_;
     if (done_in_state_ == version.size()) {
@@ -105,28 +127,39 @@ error http_response_head::step_status_line(unsigned byte) noexcept {
       state_ = state::minor_version;
     }
     return error::none;
-  case state::minor_version:
-    if (!is_digit(byte)) {
-      return error::response_malformed;
+  }
+  if (!is_digit(byte)) {
+    return malformed();
+  }
+  minor_version_ = static_cast<std::uint8_t>(byte - '0');
+  state_ = what_ == kind::request ? state::before_line_feed : state::before_status;
+  return error::none;
+}
+
+error http_head::step_status_line(unsigned byte) noexcept {
+  constexpr unsigned status_digits = 3;
+  switch (state_) {
+  case state::before_line_feed: // the version of a request ends its line
+    if (byte != '\r') {
+      return malformed();
     }
-    minor_version_ = static_cast<std::uint8_t>(byte - '0');
-    state_ = state::before_status;
+    state_ = state::line_feed;
     return error::none;
   case state::before_status:
   case state::after_status:
     if (byte != ' ') {
-      return error::response_malformed;
+      return malformed();
     }
     if (state_ == state::before_status) {
       state_ = state::status_digit;
     } else {
-      reason_begin_ = offset_ + 1;
+      text_begin_ = offset_ + 1;
       state_ = state::reason_phrase;
     }
     return error::none;
   case state::status_digit:
     if (!is_digit(byte) || (done_in_state_ == 0 && byte == '0')) {
-      return error::response_malformed;
+      return malformed();
     }
     status_ = static_cast<std::uint16_t>(status_ * 10u + (byte - '0'));
     ++done_in_state_;
@@ -136,17 +169,17 @@ error http_response_head::step_status_line(unsigned byte) noexcept {
     return error::none;
   default: // reason_phrase
     if (byte == '\r') {
-      reason_bytes_ = offset_ - reason_begin_;
+      text_bytes_ = offset_ - text_begin_;
       state_ = state::line_feed;
       return error::none;
     }
-    return is_text_char(byte) ? error::none : error::response_malformed;
+    return is_text_char(byte) ? error::none : malformed();
   }
 }
 
-error http_response_head::begin_field(unsigned byte) noexcept {
+error http_head::begin_field(unsigned byte) noexcept {
   if (!is_token_char(byte)) {
-    return error::response_malformed; // a blank here would be a folded line, a colon an empty name
+    return malformed(); // a blank here would be a folded line, a colon an empty name
   }
   if (fields_.size() >= max_fields_) {
     return error::too_many_headers;
@@ -158,7 +191,7 @@ error http_response_head::begin_field(unsigned byte) noexcept {
   return error::none;
 }
 
-error http_response_head::step_field(unsigned byte) noexcept {
+error http_head::step_field(unsigned byte) noexcept {
   field_range& current = fields_[fields_.size() - 1];
   if (state_ == state::name) {
     if (byte == ':') {
@@ -167,14 +200,14 @@ error http_response_head::step_field(unsigned byte) noexcept {
       state_ = state::before_value;
       return error::none;
     }
-    return is_token_char(byte) ? error::none : error::response_malformed;
+    return is_token_char(byte) ? error::none : malformed();
   }
   if (byte == '\r') {
     state_ = state::line_feed;
     return error::none;
   }
   if (!is_text_char(byte)) {
-    return error::response_malformed;
+    return malformed();
   }
   if (!is_blank(byte)) {
     if (state_ == state::before_value) {
@@ -186,18 +219,14 @@ error http_response_head::step_field(unsigned byte) noexcept {
   return error::none;
 }
 
-std::string_view http_response_head::reason_phrase() const noexcept {
-  return raw_.view().substr(reason_begin_, reason_bytes_);
-}
-
-http_response_head::field http_response_head::at(std::size_t index) const noexcept {
+http_head::field http_head::at(std::size_t index) const noexcept {
   const field_range& range = fields_[index];
   const std::string_view all = raw_.view();
   return {all.substr(range.name_begin, range.name_bytes),
           all.substr(range.value_begin, range.value_bytes)};
 }
 
-std::string_view http_response_head::find(std::string_view name, std::size_t nth) const noexcept {
+std::string_view http_head::find(std::string_view name, std::size_t nth) const noexcept {
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     const field candidate = at(i);
     if (http_text::equal_ignoring_case(candidate.name, name)) {
@@ -210,7 +239,7 @@ std::string_view http_response_head::find(std::string_view name, std::size_t nth
   return {};
 }
 
-std::size_t http_response_head::count(std::string_view name) const noexcept {
+std::size_t http_head::count(std::string_view name) const noexcept {
   std::size_t found = 0;
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     if (http_text::equal_ignoring_case(at(i).name, name)) {

@@ -58,6 +58,11 @@ DWORD to_win32(error e) noexcept {
   case error::backend_unavailable:
   case error::random_failed:
   case error::system:
+  case error::request_malformed: // the rest: only servers and the native API have them
+  case error::upgrade_refused:
+  case error::would_block:
+  case error::invalid_argument:
+  case error::invalid_state:
     return ERROR_WINHTTP_INTERNAL_ERROR;
   }
   return ERROR_WINHTTP_INTERNAL_ERROR;

@@ -21,7 +21,7 @@
 #include <cstring>
 #include <utility>
 
-namespace sluice::testing {
+namespace sluice::test {
 namespace {
 
 // How long a single step of a script may take. Far above anything a working library needs, also
@@ -524,4 +524,4 @@ watchdog::~watchdog() {
   thread_.join();
 }
 
-} // namespace sluice::testing
+} // namespace sluice::test

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <thread>
 
-namespace sluice::testing {
+namespace sluice::test {
 
 /// What goes wrong inside a peer's script; becomes a failure of the test.
 struct peer_failure : std::runtime_error {
@@ -192,4 +192,4 @@ private:
   std::thread thread_;
 };
 
-} // namespace sluice::testing
+} // namespace sluice::test

@@ -38,6 +38,8 @@ public:
   [[nodiscard]] bool is_open() const noexcept { return socket_.fd >= 0; }
   /// -1 when closed. For options and tests; reading and writing it upsets the stream.
   [[nodiscard]] int descriptor() const noexcept { return socket_.fd; }
+  /// For a send_op of the writer's own, beside a read() on the same loop.
+  [[nodiscard]] socket_ref socket() const noexcept { return socket_; }
 
   /// Waits for bytes and appends them to `inbox` as one slice. Picks the buffer class from what the
   /// last reads were like. Returns none (inbox has grown), end_of_stream (FIN), connection_lost,

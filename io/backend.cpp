@@ -1,6 +1,7 @@
 #include "io/backend.hpp"
 
 #include "io/epoll_backend.hpp"
+#include "io/uring_backend.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -33,12 +34,22 @@ backend_choice backend_choice_from_environment() noexcept {
   return backend_choice::invalid;
 }
 
-error make_backend(backend_choice choice, const backend_settings&, buffer_pool& buffers,
+error make_backend(backend_choice choice, const backend_settings& settings, buffer_pool& buffers,
                    memory::unique<backend>& made) noexcept {
-  if (choice == backend_choice::invalid) {
-    return error::backend_unavailable;
+  switch (choice) {
+  case backend_choice::uring:
+    return uring_backend::create(settings, buffers, made);
+  case backend_choice::epoll:
+    return epoll_backend::create(buffers, made);
+  case backend_choice::automatic:
+    // Whatever io_uring fails for, a shortage included, epoll may still have what it needs.
+    return uring_backend::create(settings, buffers, made) == error::none
+               ? error::none
+               : epoll_backend::create(buffers, made);
+  case backend_choice::invalid:
+    break;
   }
-  return epoll_backend::create(buffers, made);
+  return error::backend_unavailable;
 }
 
 } // namespace sluice::io

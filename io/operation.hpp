@@ -56,6 +56,7 @@ struct recv_op : operation {
   bool expect_data = false;                  // in: the last read left bytes in the socket
   bool socket_nonempty = false;              // out: the socket had more bytes than fit
   buffer* filled = nullptr;                  // out
+  buffer_class group = buffer_class::small;  // the backend's own: the class asked of the kernel
 };
 
 /// Sends a prefix of `bytes` (short sends happen; MSG_NOSIGNAL). `bytes` stays valid until

@@ -1,0 +1,508 @@
+#include "io/uring_backend.hpp"
+
+#include "io/system_error.hpp"
+#include "io/uring_compat.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+namespace sluice::io {
+namespace {
+
+constexpr std::uint32_t max_completions = 256;
+
+// user_data of what is not an operation.
+constexpr std::uint64_t ignored_key = 0;
+constexpr std::uint64_t waker_key = 1;
+
+constexpr std::uint32_t needed_features =
+    IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE;
+
+constexpr std::size_t index_of(buffer_class of) noexcept {
+  return static_cast<std::size_t>(of);
+}
+
+constexpr buffer_class other(buffer_class of) noexcept {
+  return of == buffer_class::small ? buffer_class::large : buffer_class::small;
+}
+
+/// What io_uring_enter may say without the ring being lost.
+bool is_passing(int result) noexcept {
+  return result >= 0 || result == -EINTR || result == -ETIME || result == -EAGAIN ||
+         result == -EBUSY || result == -ENOMEM;
+}
+
+} // namespace
+
+error uring_backend::create(const backend_settings& settings, buffer_pool& buffers,
+                            memory::unique<backend>& made) noexcept {
+  memory::unique<uring_backend> fresh = memory::make_unique<uring_backend>(buffers);
+  if (fresh == nullptr) {
+    return error::no_memory;
+  }
+  if (const error e = fresh->set_up(settings); e != error::none) {
+    return e;
+  }
+  made.reset(fresh.release());
+  return error::none;
+}
+
+uring_backend::uring_backend(buffer_pool& buffers) noexcept : buffers_(buffers) {}
+
+error uring_backend::set_up(const backend_settings& settings) noexcept {
+  if (const error e = wake_signal::create(waker_); e != error::none) {
+    return e;
+  }
+  buffers_.wake_on_return(*waker_);
+
+  io_uring_params params{};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
+                 IORING_SETUP_CQSIZE;
+  params.cq_entries = settings.queue_entries * 4;
+  if (const int failed = ::io_uring_queue_init_params(settings.queue_entries, &ring_, &params);
+      failed != 0) {
+    return failed == -EMFILE || failed == -ENFILE ? error::out_of_descriptors
+                                                  : error::backend_unavailable;
+  }
+  ring_open_ = true;
+  if ((params.features & needed_features) != needed_features) {
+    return error::backend_unavailable;
+  }
+  if (error e = set_up_buffers(buffer_class::small, settings.small_posted); e != error::none) {
+    return e;
+  }
+  if (error e = set_up_buffers(buffer_class::large, settings.large_posted); e != error::none) {
+    return e;
+  }
+  // Saves the lookup of the descriptor in every system call; works without.
+  [[maybe_unused]] const int registered = ::io_uring_register_ring_fd(&ring_);
+  // Also proves that entering is allowed: a filter may know set-up but not that.
+  if (!watch_waker() || ::io_uring_submit_and_get_events(&ring_) < 0) {
+    return error::backend_unavailable;
+  }
+  return error::none;
+}
+
+error uring_backend::set_up_buffers(buffer_class of, std::uint32_t entries) noexcept {
+  posted_ring& made = posted_[index_of(of)];
+  made.places = static_cast<buffer**>(memory::allocate(entries * sizeof(buffer*)));
+  if (made.places == nullptr) {
+    return error::no_memory;
+  }
+  std::fill_n(made.places, entries, nullptr);
+  int failed = 0;
+  made.shared = uring_compat::setup_buf_ring(ring_, entries,
+                                             static_cast<std::uint16_t>(index_of(of)), failed);
+  if (made.shared == nullptr) {
+    return error::backend_unavailable;
+  }
+  made.entries = entries;
+  return error::none;
+}
+
+uring_backend::~uring_backend() {
+  // The kernel may be about to write into a buffer or to look at an operation: first it lets go.
+  if (ring_open_) {
+    for (operation* op : in_kernel_) {
+      if (op->now == operation::state::armed) {
+        cancel(*op);
+      }
+    }
+    while (in_kernel_.size() != 0 && is_passing(enter(no_deadline, true))) {
+      reap();
+    }
+  }
+  fail_everything();
+  for (const posted_ring& gone : posted_) {
+    memory::release(gone.places);
+  }
+  if (waker_ != nullptr) {
+    waker_->release();
+  }
+}
+
+void uring_backend::tear_down() noexcept {
+  if (!ring_open_) {
+    return;
+  }
+  // A kernel that loses the ring drops what is pending: it copies into buffers only while this
+  // thread is inside io_uring_enter.
+  ::io_uring_queue_exit(&ring_);
+  ring_open_ = false;
+  for (posted_ring& gone : posted_) {
+    for (std::uint32_t i = 0; i < gone.entries; ++i) {
+      if (gone.places[i] != nullptr) {
+        buffers_.unpost(*gone.places[i], 0);
+        buffers_.recycle(*gone.places[i]);
+        gone.places[i] = nullptr;
+      }
+    }
+    if (gone.shared != nullptr) {
+      uring_compat::unmap_buf_ring(gone.shared, gone.entries);
+      gone.shared = nullptr;
+    }
+    gone.entries = 0;
+    gone.posted = 0;
+  }
+}
+
+void uring_backend::fail_everything() noexcept {
+  tear_down();
+  while (!starved_.empty()) {
+    complete(starved_.pop(), -ECANCELED);
+  }
+  while (in_kernel_.size() != 0) {
+    operation& op = *in_kernel_[in_kernel_.size() - 1];
+    disarm(op);
+    complete(op, -ECANCELED);
+  }
+  while (!completed_.empty()) {
+    run_completed();
+  }
+}
+
+void uring_backend::drop_after_fork() noexcept {
+  ::close(ring_.ring_fd);
+  waker_->drop_after_fork();
+}
+
+// ---- submitting ----
+
+io_uring_sqe* uring_backend::get_sqe() noexcept {
+  io_uring_sqe* sqe = ring_open_ ? ::io_uring_get_sqe(&ring_) : nullptr;
+  if (sqe == nullptr && ring_open_) {
+    ++stats_.system_calls;
+    ::io_uring_submit_and_get_events(&ring_);
+    sqe = ::io_uring_get_sqe(&ring_);
+  }
+  return sqe;
+}
+
+bool uring_backend::watch_waker() noexcept {
+  io_uring_sqe* const sqe = get_sqe();
+  if (sqe == nullptr) {
+    return false;
+  }
+  ::io_uring_prep_poll_multishot(sqe, waker_->descriptor(), POLLIN);
+  ::io_uring_sqe_set_data64(sqe, waker_key);
+  waker_watched_ = true;
+  return true;
+}
+
+/// An entry for `op`, which is the kernel's from now on; nullptr when the operation has failed.
+io_uring_sqe* uring_backend::arm(operation& op) noexcept {
+  const std::size_t slot = in_kernel_.size();
+  if (!in_kernel_.append(&op)) {
+    in_kernel_.clear();
+    in_kernel_.resize_down(slot); // growth failed, what was there is there
+    complete(op, -ENOMEM);
+    return nullptr;
+  }
+  io_uring_sqe* const sqe = get_sqe();
+  if (sqe == nullptr) {
+    in_kernel_.resize_down(slot);
+    complete(op, -EBUSY);
+    return nullptr;
+  }
+  op.slot = static_cast<std::uint32_t>(slot);
+  op.now = operation::state::armed;
+  return sqe;
+}
+
+void uring_backend::disarm(operation& op) noexcept {
+  operation* const last = in_kernel_[in_kernel_.size() - 1];
+  in_kernel_[op.slot] = last;
+  last->slot = op.slot;
+  in_kernel_.resize_down(in_kernel_.size() - 1);
+}
+
+void uring_backend::complete(operation& op, std::int32_t result) noexcept {
+  op.result = result;
+  op.now = operation::state::done;
+  completed_.push(op);
+}
+
+void uring_backend::refill(buffer_class of) noexcept {
+  posted_ring& ring = posted_[index_of(of)];
+  const std::uint32_t mask = ring.entries - 1;
+  int added = 0;
+  while (ring.posted < ring.entries && ring.places[ring.next & mask] == nullptr) {
+    buffer* const fresh = buffers_.post(of);
+    if (fresh == nullptr) {
+      break;
+    }
+    const std::uint32_t place = ring.next++ & mask;
+    ring.places[place] = fresh;
+    ++ring.posted;
+    ::io_uring_buf_ring_add(ring.shared, fresh->bytes, fresh->capacity_bytes,
+                            static_cast<unsigned short>(place), static_cast<int>(mask), added++);
+  }
+  if (added != 0) {
+    ::io_uring_buf_ring_advance(ring.shared, added);
+  }
+}
+
+bool uring_backend::choose_group(recv_op& op) noexcept {
+  for (const buffer_class of : {op.wanted, other(op.wanted)}) {
+    if (posted_[index_of(of)].posted == 0) {
+      refill(of);
+    }
+    if (posted_[index_of(of)].posted != 0) {
+      op.group = of;
+      return true;
+    }
+  }
+  return false;
+}
+
+void uring_backend::starve(recv_op& op) noexcept {
+  op.now = operation::state::starved;
+  ++stats_.starved;
+  starved_.push(op);
+}
+
+void uring_backend::start_recv(recv_op& op) noexcept {
+  if (!ring_open_) {
+    complete(op, -EBADF);
+    return;
+  }
+  if (!choose_group(op)) {
+    starve(op);
+    return;
+  }
+  io_uring_sqe* const sqe = arm(op);
+  if (sqe == nullptr) {
+    return;
+  }
+  ::io_uring_prep_recv(sqe, op.socket.fd, nullptr, buffer_class_bytes[index_of(op.group)], 0);
+  sqe->flags = IOSQE_BUFFER_SELECT;
+  sqe->buf_group = static_cast<std::uint16_t>(index_of(op.group));
+  if (!op.expect_data) {
+    sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+  }
+  ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
+}
+
+void uring_backend::start_send(send_op& op) noexcept {
+  io_uring_sqe* const sqe = arm(op);
+  if (sqe == nullptr) {
+    return;
+  }
+  ::io_uring_prep_send(sqe, op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_NOSIGNAL);
+  sqe->ioprio = IORING_RECVSEND_POLL_FIRST; // it was full a moment ago
+  ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
+}
+
+void uring_backend::submit(recv_op& op) noexcept {
+  op.what = operation::kind::recv;
+  op.filled = nullptr;
+  op.socket_nonempty = false;
+  start_recv(op);
+}
+
+void uring_backend::submit(send_op& op) noexcept {
+  op.what = operation::kind::send;
+  ssize_t taken = 0;
+  do {
+    ++stats_.system_calls;
+    taken = ::send(op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (taken < 0 && errno == EINTR);
+  if (taken >= 0) {
+    complete(op, static_cast<std::int32_t>(std::min<ssize_t>(taken, INT32_MAX)));
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    start_send(op);
+  } else {
+    complete(op, -errno);
+  }
+}
+
+void uring_backend::submit(connect_op& op) noexcept {
+  op.what = operation::kind::connect;
+  io_uring_sqe* const sqe = arm(op);
+  if (sqe == nullptr) {
+    return;
+  }
+  ::io_uring_prep_connect(sqe, op.socket.fd, reinterpret_cast<const sockaddr*>(&op.address),
+                          op.address_bytes);
+  ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
+}
+
+void uring_backend::cancel(operation& op) noexcept {
+  if (op.now == operation::state::starved) {
+    starved_.remove(op);
+    complete(op, -ECANCELED);
+    return;
+  }
+  if (op.now != operation::state::armed) {
+    return; // idle, cancelled already, or its result is on the way
+  }
+  io_uring_sqe* const sqe = get_sqe();
+  if (sqe == nullptr) {
+    return; // the ring is lost: the next wait() fails everything
+  }
+  ::io_uring_prep_cancel64(sqe, std::bit_cast<std::uintptr_t>(&op), 0);
+  ::io_uring_sqe_set_data64(sqe, ignored_key);
+  op.now = operation::state::cancelling;
+}
+
+// ---- completing ----
+
+void uring_backend::resume_starved() noexcept {
+  // Each retry is armed, or goes to the back of the list because no buffer was left for it.
+  while (!starved_.empty()) {
+    recv_op& op = static_cast<recv_op&>(starved_.pop());
+    start_recv(op);
+    if (op.now == operation::state::starved) {
+      break;
+    }
+  }
+}
+
+buffer* uring_backend::take_posted(buffer_class of, std::uint16_t place) noexcept {
+  posted_ring& ring = posted_[index_of(of)];
+  buffer* const taken = place < ring.entries ? ring.places[place] : nullptr;
+  if (taken != nullptr) {
+    ring.places[place] = nullptr;
+    --ring.posted;
+  }
+  return taken;
+}
+
+void uring_backend::finish_recv(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept {
+  if ((flags & IORING_CQE_F_BUFFER) != 0) {
+    const auto place = static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
+    buffer* const taken = take_posted(op.group, place);
+    if (taken != nullptr) {
+      const auto filled_bytes = static_cast<std::size_t>(std::max(result, 0));
+      buffers_.unpost(*taken, filled_bytes);
+      if (result > 0) {
+        op.filled = taken;
+        op.socket_nonempty = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+        ++stats_.receives;
+        stats_.received_bytes += filled_bytes;
+      } else {
+        buffers_.recycle(*taken);
+      }
+    }
+  }
+  const bool stopped = op.now == operation::state::cancelling;
+  if (result == -ENOBUFS && !stopped) {
+    starve(op);
+  } else if ((result == -EAGAIN || result == -EINTR) && !stopped) {
+    op.expect_data = false;
+    start_recv(op);
+  } else if (result < 0 && stopped) {
+    complete(op, -ECANCELED); // kernels up to 6.4 have other names for it
+  } else {
+    complete(op, result);
+  }
+}
+
+void uring_backend::finish(operation& op, std::int32_t result, std::uint32_t flags) noexcept {
+  disarm(op);
+  if (op.what == operation::kind::recv) {
+    finish_recv(static_cast<recv_op&>(op), result, flags);
+  } else if (op.what == operation::kind::send && (result == -EAGAIN || result == -EINTR) &&
+             op.now != operation::state::cancelling) {
+    start_send(static_cast<send_op&>(op));
+  } else {
+    complete(op, result < 0 && op.now == operation::state::cancelling ? -ECANCELED : result);
+  }
+}
+
+void uring_backend::reap() noexcept {
+  for (std::uint32_t count = 0; count < max_completions; ++count) {
+    io_uring_cqe* cqe = nullptr;
+    unsigned head = 0;
+    bool found = false;
+    io_uring_for_each_cqe(&ring_, head, cqe) {
+      found = true;
+      break;
+    }
+    if (!found) {
+      return;
+    }
+    const std::uint64_t key = cqe->user_data;
+    const std::int32_t result = cqe->res;
+    const std::uint32_t flags = cqe->flags;
+    ::io_uring_cqe_seen(&ring_, cqe);
+    if (key == waker_key) {
+      waker_watched_ = (flags & IORING_CQE_F_MORE) != 0;
+      if (result >= 0) {
+        ++stats_.system_calls;
+        waker_->clear();
+      }
+    } else if (key != ignored_key) {
+      finish(*std::bit_cast<operation*>(static_cast<std::uintptr_t>(key)), result, flags);
+    }
+  }
+}
+
+void uring_backend::run_completed() noexcept {
+  for (std::uint32_t ran = 0; !completed_.empty() && ran < max_completions; ++ran) {
+    operation& op = completed_.pop();
+    op.now = operation::state::idle;
+    ++stats_.completions;
+    if (op.on_complete != nullptr) {
+      op.on_complete(op);
+    }
+  }
+}
+
+int uring_backend::enter(time_point deadline, bool sleep) noexcept {
+  ++stats_.system_calls;
+  if (!sleep) {
+    return ::io_uring_submit_and_get_events(&ring_);
+  }
+  if (deadline == no_deadline) {
+    return ::io_uring_submit_and_wait(&ring_, 1);
+  }
+  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - clock::now());
+  if (left.count() <= 0) {
+    return ::io_uring_submit_and_get_events(&ring_);
+  }
+  __kernel_timespec timeout{};
+  timeout.tv_sec = left.count() / 1'000'000'000;
+  timeout.tv_nsec = left.count() % 1'000'000'000;
+  io_uring_cqe* first = nullptr;
+  return ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
+}
+
+error uring_backend::wait(time_point deadline) noexcept {
+  if (!ring_open_) {
+    run_completed();
+    return error::system;
+  }
+  buffers_.drain_returns();
+  if (!starved_.empty()) {
+    resume_starved();
+  }
+  refill(buffer_class::small);
+  refill(buffer_class::large);
+  if (!waker_watched_ && !watch_waker()) {
+    fail_everything();
+    return error::system;
+  }
+  const bool hungry = !starved_.empty();
+  const bool sleep = completed_.empty() && ::io_uring_cq_ready(&ring_) == 0 &&
+                     (!hungry || buffers_.announce_hunger());
+  // With results at hand and nothing to submit the kernel need not be asked.
+  const unsigned kernel_flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
+  if (sleep || ::io_uring_sq_ready(&ring_) != 0 ||
+      (kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
+    if (!is_passing(enter(deadline, sleep))) {
+      fail_everything();
+      return error::system;
+    }
+  }
+  reap();
+  run_completed();
+  return error::none;
+}
+
+} // namespace sluice::io

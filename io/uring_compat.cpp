@@ -1,0 +1,49 @@
+#include "io/uring_compat.hpp"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cerrno>
+
+namespace sluice::io::uring_compat {
+namespace {
+
+constexpr std::size_t map_bytes(std::uint32_t entries) noexcept {
+  return entries * sizeof(io_uring_buf);
+}
+
+} // namespace
+
+io_uring_buf_ring* setup_buf_ring(io_uring& ring, std::uint32_t entries, std::uint16_t group,
+                                  int& failed) noexcept {
+  void* const memory = ::mmap(nullptr, map_bytes(entries), PROT_READ | PROT_WRITE,
+                              MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  if (memory == MAP_FAILED) {
+    failed = -errno;
+    return nullptr;
+  }
+  io_uring_buf_reg registration{};
+  registration.ring_addr = std::bit_cast<std::uintptr_t>(memory);
+  registration.ring_entries = entries;
+  registration.bgid = group;
+  failed = ::io_uring_register_buf_ring(&ring, &registration, 0);
+  if (failed != 0) {
+    ::munmap(memory, map_bytes(entries));
+    return nullptr;
+  }
+  auto* const buffers = static_cast<io_uring_buf_ring*>(memory);
+  ::io_uring_buf_ring_init(buffers);
+  return buffers;
+}
+
+void free_buf_ring(io_uring& ring, io_uring_buf_ring* buffers, std::uint32_t entries,
+                   std::uint16_t group) noexcept {
+  ::io_uring_unregister_buf_ring(&ring, group);
+  unmap_buf_ring(buffers, entries);
+}
+
+void unmap_buf_ring(io_uring_buf_ring* buffers, std::uint32_t entries) noexcept {
+  ::munmap(buffers, map_bytes(entries));
+}
+
+} // namespace sluice::io::uring_compat

@@ -28,8 +28,13 @@ rx_result message_rx::receive(std::span<std::byte> to) noexcept {
 }
 
 rx_result message_rx::discard() noexcept {
-  return self_ == role::client ? advance<role::client, false>({})
-                               : advance<role::server, false>({});
+  return self_ == role::client ? advance<role::client, take::drop>({})
+                               : advance<role::server, take::drop>({});
+}
+
+rx_result message_rx::next_view(rx_view& piece) noexcept {
+  return self_ == role::client ? advance<role::client, take::view>({}, &piece)
+                               : advance<role::server, take::view>({}, &piece);
 }
 
 template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte> to) noexcept {
@@ -40,7 +45,7 @@ template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte
   const std::byte* const from = inbox_.front_bytes();
   const std::size_t available = inbox_.front_size_bytes();
   if (phase_ != phase::message_start || available < head_bytes) {
-    return advance<Self, true>(to);
+    return advance<Self, take::copy>(to);
   }
   const auto first = std::to_integer<unsigned>(from[0]);
   // With the wrong mask bit, or a length in 2 or 8 more bytes, this is 126 or more.
@@ -49,7 +54,7 @@ template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte
   const bool binary = first == (0x80u | static_cast<unsigned>(opcode::binary));
   if (!(text || binary) || count > 125 || count > available - head_bytes || count > to.size() ||
       count > max_message_bytes_) {
-    return advance<Self, true>(to);
+    return advance<Self, take::copy>(to);
   }
   const std::byte* const payload = from + head_bytes;
   std::uint32_t key = 0;
@@ -78,7 +83,8 @@ template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte
   return {rx_status::piece, text, true, error::none, count};
 }
 
-template <role Self, bool Deliver> rx_result message_rx::advance(std::span<std::byte> to) noexcept {
+template <role Self, message_rx::take How>
+rx_result message_rx::advance(std::span<std::byte> to, rx_view* view) noexcept {
   for (;;) {
     switch (phase_) {
     case phase::message_start:
@@ -90,7 +96,13 @@ template <role Self, bool Deliver> rx_result message_rx::advance(std::span<std::
         return reason_ == error::none ? only(rx_status::need_input) : failure(reason_);
       }
       if (phase_ == phase::payload && frame_.payload_bytes == 0) {
-        if constexpr (Deliver) {
+        if constexpr (How == take::view) {
+          *view = {};
+          const rx_result ended = end_piece(0);
+          view->text = ended.text;
+          view->message_end = ended.message_end;
+          return ended;
+        } else if constexpr (How == take::copy) {
           return end_piece(0);
         } else {
           drop_payload();
@@ -101,7 +113,9 @@ template <role Self, bool Deliver> rx_result message_rx::advance(std::span<std::
       if (inbox_.empty()) {
         return only(rx_status::need_input);
       }
-      if constexpr (Deliver) {
+      if constexpr (How == take::view) {
+        return view_payload<Self>(*view);
+      } else if constexpr (How == take::copy) {
         return copy_payload<Self>(to);
       } else {
         drop_payload();
@@ -119,8 +133,11 @@ template <role Self, bool Deliver> rx_result message_rx::advance(std::span<std::
       if (frame_.op == opcode::close) {
         return end_close();
       }
-      ++stats_.pongs; // CTL-02
-      break;
+      ++stats_.pongs;
+      if (report_pongs_) {
+        return only(rx_status::pong);
+      }
+      break; // CTL-02
     case phase::closed:
     case phase::failed:
       return ended();
@@ -207,6 +224,33 @@ template <role Self> inline rx_result message_rx::copy_payload(std::span<std::by
   return end_piece(done);
 }
 
+// As copy_payload(), in place and within the front slice.
+template <role Self> inline rx_result message_rx::view_payload(rx_view& piece) noexcept {
+  std::byte* const at = inbox_.front_bytes();
+  const std::size_t count = static_cast<std::size_t>(
+      std::min<std::uint64_t>(inbox_.front_size_bytes(), frame_.payload_bytes));
+  bool valid = true;
+  if constexpr (Self == role::client) {
+    if (text_) {
+      valid = kernels_->validate(at, count, utf8_).ok;
+    }
+  } else {
+    const std::uint32_t key = frame_.masking_key;
+    frame_.masking_key = simd::rotate_key(key, count);
+    if (text_) {
+      valid = kernels_->unmask_validate(at, count, key, utf8_).ok;
+    } else {
+      kernels_->unmask(at, count, key);
+    }
+  }
+  if (!valid) {
+    return failure(error::text_utf8); // section 8.1
+  }
+  const rx_result ended = end_piece(count, false);
+  piece = {at, count, frame_.payload_bytes, ended.text, ended.message_end};
+  return ended;
+}
+
 inline void message_rx::drop_payload() noexcept {
   while (frame_.payload_bytes != 0 && !inbox_.empty()) {
     const std::size_t count = static_cast<std::size_t>(
@@ -219,7 +263,7 @@ inline void message_rx::drop_payload() noexcept {
   }
 }
 
-inline rx_result message_rx::end_piece(std::size_t bytes) noexcept {
+inline rx_result message_rx::end_piece(std::size_t bytes, bool copied) noexcept {
   frame_.payload_bytes -= bytes;
   bool message_end = false;
   if (frame_.payload_bytes == 0) {
@@ -233,7 +277,9 @@ inline rx_result message_rx::end_piece(std::size_t bytes) noexcept {
     phase_ = message_end ? phase::message_start : phase::header;
   }
   stats_.payload_bytes += bytes;
-  stats_.copied_bytes += bytes;
+  if (copied) {
+    stats_.copied_bytes += bytes;
+  }
   return {rx_status::piece, text_, message_end, error::none, bytes};
 }
 

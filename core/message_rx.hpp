@@ -21,6 +21,9 @@ enum class rx_status : std::uint8_t {
   ping,       // a ping arrived: answer control_payload() with a pong, then call again
   close,      // the peer's close frame arrived: see peer_close(). Nothing follows it; sticky
   failed,     // the peer broke the protocol: see `reason`. Sticky
+  paused,     // deliver(): the sink or the budget wants a break; call again later
+  in_pieces,  // deliver_whole(): the next message does not lie in one piece: use receive() for it
+  pong,       // as ping, where report_pongs() asks for it; otherwise pongs are skipped
 };
 
 struct rx_result {
@@ -31,6 +34,21 @@ struct rx_result {
   std::size_t bytes = 0;
 };
 static_assert(sizeof(rx_result) == 16, "returned in two registers");
+
+/// A piece of a message, in place: unmasked and, for text, validated.
+struct rx_view {
+  std::byte* bytes = nullptr;
+  std::size_t size_bytes = 0;
+  std::uint64_t frame_left_bytes = 0; // of the same frame, still to come
+  bool text = false;
+  bool message_end = false;
+};
+
+/// What one deliver() may do before it takes a break.
+struct rx_budget {
+  std::size_t bytes = 0;
+  std::uint32_t frames = 0;
+};
 
 /// The peer's close frame (RFC 6455 section 5.5.1). `status` is 1005 when it had no payload.
 struct close_info {
@@ -59,12 +77,38 @@ public:
   /// After close and failed the inbox is emptied, now and in later calls.
   [[nodiscard]] rx_result receive(std::span<std::byte> to) noexcept;
 
+  /// Hands over what is in the inbox as views into its slices, without copying, piece by piece:
+  /// `sink(const rx_view&)` is called for each and returns false to take a break. The bytes stay
+  /// put until the sink returns, and longer if it retains the buffer (inbox().front_buffer()). A
+  /// piece never spans two frames or two slices. `Self` must be the role given to the constructor.
+  /// Returns need_input, ping, pong, close, failed, or paused; budget is used up as it goes.
+  /// Defined in core/message_views.hpp.
+  template <role Self, typename Sink>
+  [[nodiscard]] rx_result deliver(Sink& sink, rx_budget& budget) noexcept;
+
+  /// As deliver(), but calls the sink for whole messages only: when what comes next is not a message
+  /// of one frame in one slice, returns in_pieces, and it is to be taken with receive().
+  template <role Self, typename Sink>
+  [[nodiscard]] rx_result deliver_whole(Sink& sink, rx_budget& budget) noexcept;
+
+  /// Payload bytes of the frame in progress that have not been taken yet; 0 between frames.
+  [[nodiscard]] std::uint64_t frame_left_bytes() const noexcept {
+    return phase_ == phase::payload ? frame_.payload_bytes : 0;
+  }
+  /// Between two messages: no byte of the next one has been taken.
+  [[nodiscard]] bool between_messages() const noexcept {
+    return phase_ == phase::message_start || (phase_ == phase::header && !parser_.message_open());
+  }
+
   /// As receive(), but drops payload without looking at it: what a closing side does with data
   /// (CLO-02). Returns need_input, ping, close or failed, never piece. There is no way back: do not
   /// call receive() after it.
   [[nodiscard]] rx_result discard() noexcept;
 
-  /// Payload of the ping that receive() or discard() just reported; good until the next call.
+  /// Makes the calls below and above return rx_status::pong, for programs that measure with pings.
+  void report_pongs() noexcept { report_pongs_ = true; }
+
+  /// Payload of the ping or pong that was just reported; good until the next call.
   [[nodiscard]] std::span<const std::byte> control_payload() const noexcept {
     return {control_, control_bytes_};
   }
@@ -86,14 +130,24 @@ private:
   };
 
   template <role Self> [[nodiscard]] rx_result receive_as(std::span<std::byte> to) noexcept;
-  template <role Self, bool Deliver>
-  [[nodiscard]] rx_result advance(std::span<std::byte> to) noexcept;
+  enum class take : std::uint8_t { copy, drop, view };
+
+  template <role Self, take How>
+  [[nodiscard]] rx_result advance(std::span<std::byte> to, rx_view* view = nullptr) noexcept;
+  template <role Self, bool Whole, typename Sink>
+  [[nodiscard]] rx_result deliver_as(Sink& sink, rx_budget& budget) noexcept;
+  template <role Self, typename Sink>
+  [[nodiscard]] bool deliver_front(Sink& sink, rx_budget& budget) noexcept;
+  /// The general case of deliver(): prepares the next piece in place; `piece` lies at the front of
+  /// the inbox and is not consumed yet.
+  [[nodiscard]] rx_result next_view(rx_view& piece) noexcept;
+  template <role Self> [[nodiscard]] rx_result view_payload(rx_view& piece) noexcept;
   template <role Self> [[nodiscard]] bool read_header() noexcept;
   [[nodiscard]] bool begin_data_frame() noexcept;
   template <role Self> [[nodiscard]] rx_result copy_payload(std::span<std::byte> to) noexcept;
   template <role Self> [[nodiscard]] bool copy_slice(std::byte* to, std::size_t count) noexcept;
   void drop_payload() noexcept;
-  [[nodiscard]] rx_result end_piece(std::size_t bytes) noexcept;
+  [[nodiscard]] rx_result end_piece(std::size_t bytes, bool copied = true) noexcept;
   template <role Self> [[nodiscard]] bool collect_control() noexcept;
   [[nodiscard]] rx_result end_close() noexcept;
   [[nodiscard]] rx_result failure(error reason) noexcept;
@@ -107,6 +161,7 @@ private:
   phase phase_ = phase::message_start;
   role self_;
   bool text_ = false; // of the open message
+  bool report_pongs_ = false;
   error reason_ = error::none;
   simd::utf8_state utf8_; // of the open message
   const simd::kernel_table* kernels_;

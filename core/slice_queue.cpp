@@ -6,7 +6,7 @@ namespace sluice {
 
 bool slice_queue::push(slice added) noexcept {
   if (added.size_bytes == 0) {
-    added.from->owner->recycle(*added.from);
+    release_buffer(*added.from);
     return true;
   }
   if (count_ == capacity_ && !grow()) {
@@ -40,7 +40,7 @@ void slice_queue::clear() noexcept {
 void slice_queue::finish_front() noexcept {
   buffer& used = *slots_[head_].from;
   drop_front_slot(); // before recycle(): the queue is consistent whatever the owner does
-  used.owner->recycle(used);
+  release_buffer(used);
 }
 
 void slice_queue::drop_front_slot() noexcept {

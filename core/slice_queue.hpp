@@ -34,6 +34,9 @@ public:
     return static_cast<std::size_t>(end_ - cursor_);
   }
 
+  /// The buffer that the oldest slice lies in; only when not empty.
+  [[nodiscard]] buffer& front_buffer() const noexcept { return *slots_[head_].from; }
+
   /// Drops `count` bytes, at most front_size_bytes(), from the oldest slice and recycles its
   /// buffer once it is used up.
   void consume(std::size_t count) noexcept {

@@ -1,0 +1,16 @@
+/// What this library offers beside the WinHTTP API: options of our own, in a range that WinHTTP does
+/// not use. C11 and C++20. A program that is also built for Windows guards their use.
+#pragma once
+
+#include <sluice/winhttp.h>
+
+/// Name of the I/O backend that serves the calling thread: L"uring" or L"epoll". A synchronous
+/// handle is served on the thread that calls, so different threads may get different answers.
+/// WinHttpQueryOption on a handle of any kind: a NUL-terminated WCHAR string, counted in bytes as
+/// every string option. Cannot be set. ERROR_WINHTTP_INTERNAL_ERROR or ERROR_NOT_ENOUGH_MEMORY if
+/// the thread has no backend yet and none can be made.
+#define SLUICE_OPTION_BACKEND_NAME 0x10000u
+
+/// Name of the kernels that copy, unmask and validate payload in this process: L"scalar", L"avx2"
+/// and so on. WinHttpQueryOption as above; cannot be set.
+#define SLUICE_OPTION_KERNEL_NAME 0x10001u

@@ -1,5 +1,6 @@
 // Receives a feed of messages and proves that it arrived byte for byte: the server closes with its
-// own count and SHA-256 as close reason, this client compares them with what it got. Ctrl-C ends it.
+// own count and SHA-256 as close reason, this client compares them with what it got. Ctrl-C ends
+// it.
 //
 //   /usr/bin/python3 examples/peers/feed_server.py --port 8080 &
 //   build/release/examples/feed_client 'ws://localhost:8080/feed?seconds=3'

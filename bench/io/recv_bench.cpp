@@ -4,9 +4,10 @@
 //   io_bench --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
 //
 // Time is CPU time of the receiving thread, so "per second" means per CPU second. Beside it stands
-// its floor, a bare blocking recv() that looks at nothing: both receivers take turns of some hundred
-// megabytes from a peer of the same kind, within the same measurement. `ratio` is the quotient of
-// the two CPU times per byte, and the only one of these figures that means something elsewhere.
+// its floor, a bare blocking recv() that looks at nothing: both receivers take turns of some
+// hundred megabytes from a peer of the same kind, within the same measurement. `ratio` is the
+// quotient of the two CPU times per byte, and the only one of these figures that means something
+// elsewhere.
 
 #include "bench/support/blaster.hpp"
 #include "bench/support/cpu.hpp"

@@ -7,7 +7,8 @@ namespace sluice::bench {
 
 namespace {
 
-// The set as it was before any thread was bound: bound threads hand their own set to their children.
+// The set as it was before any thread was bound: bound threads hand their own set to their
+// children.
 const cpu_set_t& allowed_cpus() {
   static const cpu_set_t allowed = [] {
     cpu_set_t set;

@@ -78,7 +78,8 @@ function send(socket, { text, parts }) {
   return new Promise((resolve, reject) => {
     parts.forEach((part, i) => {
       const fin = i === parts.length - 1;
-      socket.send(part, { binary: !text, fin }, fin ? (e) => (e ? reject(e) : resolve()) : undefined);
+      const done = (error) => (error ? reject(error) : resolve());
+      socket.send(part, { binary: !text, fin }, fin ? done : undefined);
     });
   });
 }

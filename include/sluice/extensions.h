@@ -1,5 +1,5 @@
-/// What this library offers beside the WinHTTP API: options of our own, in a range that WinHTTP does
-/// not use. C11 and C++20. A program that is also built for Windows guards their use.
+/// What this library offers beside the WinHTTP API: options of our own, in a range that WinHTTP
+/// does not use. C11 and C++20. A program that is also built for Windows guards their use.
 #pragma once
 
 #include <sluice/winhttp.h>

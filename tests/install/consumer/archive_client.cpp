@@ -3,4 +3,6 @@
 
 int run_all();
 
-int run_all() { return WinHttpCheckPlatform() ? 0 : 1; }
+int run_all() {
+  return WinHttpCheckPlatform() ? 0 : 1;
+}

@@ -1,7 +1,7 @@
 /* C11 through the compatibility headers, with a main() of its own. Every call down to the socket is
    linked: the connection attempt to a port where nobody listens must fail with the right code. */
-#include <Windows.h>
 #include <WinHttp.h>
+#include <Windows.h>
 
 #include <stdio.h>
 

@@ -6,8 +6,7 @@
 #endif
 
 int main() {
-  const HINTERNET session =
-      WinHttpOpen(nullptr, WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
+  const HINTERNET session = WinHttpOpen(nullptr, WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
   const bool opened = session != nullptr;
   return opened && WinHttpCloseHandle(session) && !WinHttpCloseHandle(session) &&
                  GetLastError() == ERROR_INVALID_HANDLE

@@ -1,0 +1,80 @@
+#include "winhttp/websocket.hpp"
+
+#include "winhttp/options.hpp"
+
+#include <cstdlib>
+
+namespace sluice::winhttp {
+namespace {
+
+// The API streams messages of any size and any number of fragments (RCV-50, RCV-51).
+[[nodiscard]] limits api_limits() noexcept {
+  limits bounds;
+  bounds.max_message_bytes = unlimited;
+  bounds.max_fragments = unlimited;
+  return bounds;
+}
+
+// Read once: a program that changes its environment later must not race with us.
+[[nodiscard]] DWORD default_keepalive_ms() noexcept {
+  static const DWORD milliseconds =
+      decision::keepalive_ms_from(std::getenv("WINHTTP_WEBSOCKET_KEEPALIVE_MS"));
+  return milliseconds;
+}
+
+} // namespace
+
+websocket::websocket() noexcept
+    : object(of_kind), rx_(role::client, api_limits()), last_keepalive_(io::clock::now()),
+      wire_(link_), last_data_sent_(last_keepalive_.time_since_epoch().count()),
+      keepalive_ms_(default_keepalive_ms()) {}
+
+// HND-18: no close frame. The descriptor goes with the object, when the last call has left.
+void websocket::on_close() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    handle_closed_ = true;
+    sent_.notify_all();
+  }
+  receive_cancel_.request();
+  wire_.cancel();
+}
+
+DWORD websocket::set_option(DWORD option, const void* buffer, DWORD length) noexcept {
+  DWORD value = 0;
+  switch (option) {
+  case WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT:
+    if (const DWORD code = take_dword(buffer, length, value, decision::wrong_option_length);
+        code != ERROR_SUCCESS) {
+      return code;
+    }
+    close_timeout_ms_.store(value, std::memory_order_relaxed);
+    return ERROR_SUCCESS;
+  case WINHTTP_OPTION_WEB_SOCKET_KEEPALIVE_INTERVAL: // OPT-05
+    if (const DWORD code = take_dword(buffer, length, value, decision::wrong_option_length);
+        code != ERROR_SUCCESS) {
+      return code;
+    }
+    if (value < WINHTTP_WEB_SOCKET_MIN_KEEPALIVE_VALUE) {
+      return ERROR_INVALID_PARAMETER;
+    }
+    // A Receive that is blocked at this moment still waits for the end of the old interval.
+    keepalive_ms_.store(value, std::memory_order_relaxed);
+    return ERROR_SUCCESS;
+  default:
+    return ERROR_WINHTTP_INVALID_OPTION;
+  }
+}
+
+DWORD websocket::query_option(DWORD option, void* buffer, DWORD* length) noexcept {
+  switch (option) {
+  case WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT:
+    return give_value(close_timeout_ms_.load(std::memory_order_relaxed), buffer, length);
+  case WINHTTP_OPTION_WEB_SOCKET_KEEPALIVE_INTERVAL:
+    return ERROR_INVALID_PARAMETER; // OPT-04
+  default:
+    return ERROR_WINHTTP_INVALID_OPTION;
+  }
+}
+
+} // namespace sluice::winhttp

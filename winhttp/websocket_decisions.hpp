@@ -1,0 +1,88 @@
+#pragma once
+
+#include <sluice/winhttp.h>
+
+#include <cstdint>
+
+/// The places where nothing is known about what Windows does and this project had to decide. Each
+/// decision of the socket functions is one name here, so that a later measurement on Windows
+/// changes one line. Decisions about received bytes live in core/message_rx, where
+/// the bytes are; X-03 (the last error is left alone) and X-28 (neither text nor reasons are
+/// checked for UTF-8 when sent) are code that is absent.
+namespace sluice::winhttp::decision {
+
+/// a synchronous Receive without its out-pointers.
+inline constexpr DWORD missing_out_pointer = ERROR_INVALID_PARAMETER;
+
+/// a second synchronous call on a side that is busy with another thread's call.
+inline constexpr DWORD concurrent_call = ERROR_INVALID_OPERATION;
+
+/// X-18, SND-29: a Send on a link that failed earlier with `latched`.
+[[nodiscard]] constexpr DWORD send_on_failed_link(DWORD latched) noexcept {
+  return latched == ERROR_WINHTTP_CONNECTION_ERROR ? ERROR_WINHTTP_CONNECTION_ERROR
+                                                   : ERROR_INVALID_OPERATION;
+}
+
+/// X-18, RCV-21, CLO-28: a Receive, Shutdown or Close on such a link repeats the error.
+[[nodiscard]] constexpr DWORD call_on_failed_link(DWORD latched) noexcept {
+  return latched;
+}
+
+/// after a protocol violation by the peer one close frame is tried, then the connection goes.
+inline constexpr bool answer_violation_with_close_frame = true;
+
+/// CLOSE (or a value that is no buffer type) as the type of a Send.
+inline constexpr DWORD send_of_non_data_type = ERROR_INVALID_PARAMETER;
+
+/// the peer takes not one byte for the send timeout; the link has failed then.
+inline constexpr DWORD send_without_progress = ERROR_WINHTTP_TIMEOUT;
+
+/// a Shutdown beside another thread's Send waits for that frame, instead of failing.
+inline constexpr bool shutdown_waits_for_send = true;
+
+/// which close statuses an application may give, other than those of RFC 6455 section 7.4:
+/// 1005 stands for a close frame without payload and then allows no reason.
+inline constexpr USHORT status_for_empty_close_frame = WINHTTP_WEB_SOCKET_EMPTY_CLOSE_STATUS;
+
+/// the peer's close frame does not come within the close timeout; the connection is aborted.
+inline constexpr DWORD close_timer_expired = ERROR_WINHTTP_TIMEOUT;
+
+/// the close timeout in milliseconds before it is set; these two values mean no limit.
+inline constexpr DWORD default_close_timeout_ms = 10000;
+[[nodiscard]] constexpr bool is_no_close_timeout(DWORD milliseconds) noexcept {
+  return milliseconds == 0 || milliseconds == 0xFFFFFFFFu;
+}
+
+/// OPT-05 and X-40: a wrong length for an option of sockets, where other options say
+/// ERROR_INSUFFICIENT_BUFFER.
+inline constexpr DWORD wrong_option_length = ERROR_INVALID_PARAMETER;
+
+/// CTL-06: the keep-alive interval in milliseconds where nothing else is set.
+inline constexpr DWORD default_keepalive_ms = 30000;
+
+/// the default interval out of the environment variable WINHTTP_WEBSOCKET_KEEPALIVE_MS, where
+/// Windows has a registry value. `text` is a decimal number of milliseconds, raised to the minimum
+/// of 15000 (OPT-05); anything else, or nullptr, gives the default.
+[[nodiscard]] inline DWORD keepalive_ms_from(const char* text) noexcept {
+  if (text == nullptr || *text == '\0') {
+    return default_keepalive_ms;
+  }
+  std::uint64_t value = 0;
+  for (const char* p = text; *p != '\0'; ++p) {
+    if (*p < '0' || *p > '9') {
+      return default_keepalive_ms;
+    }
+    value = value * 10 + static_cast<std::uint64_t>(*p - '0');
+    if (value > UINT32_MAX) {
+      return default_keepalive_ms;
+    }
+  }
+  return value < WINHTTP_WEB_SOCKET_MIN_KEEPALIVE_VALUE
+             ? DWORD{WINHTTP_WEB_SOCKET_MIN_KEEPALIVE_VALUE}
+             : static_cast<DWORD>(value);
+}
+
+/// the keep-alive interval starts again after each data frame of our own.
+inline constexpr bool own_data_postpones_keepalive = true;
+
+} // namespace sluice::winhttp::decision

@@ -1,0 +1,169 @@
+#include "winhttp/error_map.hpp"
+#include "winhttp/handle_table.hpp"
+#include "winhttp/websocket.hpp"
+
+#include "core/close_codes.hpp"
+
+#include <algorithm>
+
+// How a Receive runs. With a piece of a message in the inbox it is receive() alone: into the gate,
+// one copy, out of the gate. Everything else is receive_slowly(): control frames, waiting for the
+// network, the end of the stream.
+
+namespace sluice::winhttp {
+namespace {
+
+[[nodiscard]] constexpr WINHTTP_WEB_SOCKET_BUFFER_TYPE type_of(rx_result piece) noexcept {
+  if (piece.text) {
+    return piece.message_end ? WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE
+                             : WINHTTP_WEB_SOCKET_UTF8_FRAGMENT_BUFFER_TYPE;
+  }
+  return piece.message_end ? WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE
+                           : WINHTTP_WEB_SOCKET_BINARY_FRAGMENT_BUFFER_TYPE;
+}
+
+} // namespace
+
+inline DWORD websocket::receive(std::span<std::byte> to, DWORD& bytes,
+                                WINHTTP_WEB_SOCKET_BUFFER_TYPE& type) noexcept {
+  if (!gate_.try_enter()) [[unlikely]] {
+    return decision::concurrent_call; // RCV-13; the same code after CLOSE and Close: RCV-16, RCV-18
+  }
+  const rx_result got = rx_.receive(to);
+  if (got.status != rx_status::piece) [[unlikely]] {
+    const DWORD code = receive_slowly(to, bytes, type, got);
+    gate_.leave();
+    return code;
+  }
+  gate_.leave();
+  bytes = static_cast<DWORD>(got.bytes);
+  type = type_of(got);
+  return ERROR_SUCCESS;
+}
+
+// Inside the gate.
+DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
+                                WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept {
+  io::loop* on = nullptr;
+  DWORD code = ERROR_SUCCESS;
+  bool finished = false;
+  while (!finished) {
+    switch (got.status) {
+    case rx_status::piece:
+      bytes = static_cast<DWORD>(got.bytes);
+      type = type_of(got);
+      finished = true;
+      break;
+    case rx_status::close: { // RCV-60, RCV-62: the answer is the application's
+      const std::lock_guard lock(mutex_);
+      close_status_known_ = true;
+      gate_.refuse();
+      bytes = 0;
+      type = WINHTTP_WEB_SOCKET_CLOSE_BUFFER_TYPE;
+      finished = true;
+      break;
+    }
+    case rx_status::failed:
+      code = fail_protocol(on, got.reason);
+      finished = true;
+      break;
+    case rx_status::ping:
+      wire_.post_pong(rx_.control_payload());
+      code = use_loop(on);
+      if (code == ERROR_SUCCESS) {
+        wire_.pump(*on);
+      }
+      finished = code != ERROR_SUCCESS;
+      break;
+    default: // need_input
+      code = wait_for_input(on);
+      finished = code != ERROR_SUCCESS;
+      break;
+    }
+    if (!finished) {
+      got = rx_.receive(to);
+    }
+  }
+  wire_.settle();
+  return code;
+}
+
+DWORD websocket::use_loop(io::loop*& on) noexcept {
+  return on != nullptr ? ERROR_SUCCESS : to_win32(io::loop::for_this_thread(on));
+}
+
+// Reads once; on success the inbox may have grown. What the kernel has received is read before a
+// failure that the sending side latched is reported (RCV-21).
+DWORD websocket::wait_for_input(io::loop*& on) noexcept {
+  if (input_ended_) {
+    return decision::call_on_failed_link(link_.failure());
+  }
+  if (const DWORD code = use_loop(on); code != ERROR_SUCCESS) {
+    return code;
+  }
+  wire_.pump(*on);
+  const error outcome = link_.stream().read(*on, rx_.inbox(), keepalive_due(), &receive_cancel_);
+  switch (outcome) {
+  case error::none:
+    return ERROR_SUCCESS;
+  case error::timed_out:
+    last_keepalive_ = io::clock::now();
+    wire_.post_keepalive();
+    return ERROR_SUCCESS;
+  case error::cancelled:
+    return ERROR_WINHTTP_OPERATION_CANCELLED; // RCV-15, RCV-24
+  case error::no_memory:
+    return to_win32(outcome); // RCV-27: nothing is lost, the next call tries again
+  default:
+    input_ended_ = true;
+    return decision::call_on_failed_link(
+        link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false)); // RCV-20, RCV-22
+  }
+}
+
+// When the next unsolicited pong is due (CTL-06, CTL-07). Receive has no time-out of its own
+// (TMO-04, X-45).
+io::time_point websocket::keepalive_due() const noexcept {
+  io::time_point from = last_keepalive_;
+  if (decision::own_data_postpones_keepalive) {
+    const io::clock::duration sent(last_data_sent_.load(std::memory_order_relaxed));
+    from = std::max(from, io::time_point(sent));
+  }
+  return from + std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
+}
+
+// RCV-23 and the end of section 10.5. rx_ stays failed, so every later Receive comes here too.
+DWORD websocket::fail_protocol(io::loop*& on, error reason) noexcept {
+  if (input_ended_) {
+    return decision::call_on_failed_link(link_.failure());
+  }
+  input_ended_ = true;
+  note_violation(reason);
+  if (decision::answer_violation_with_close_frame && use_loop(on) == ERROR_SUCCESS) {
+    wire_.post_close(close_status_for(reason));
+    wire_.pump(*on);
+    wire_.settle();
+  }
+  return decision::call_on_failed_link(link_.fail(to_win32(reason), false));
+}
+
+} // namespace sluice::winhttp
+
+extern "C" DWORD WINAPI WinHttpWebSocketReceive(HINTERNET socket, PVOID buffer, DWORD length,
+                                                DWORD* bytes_read,
+                                                WINHTTP_WEB_SOCKET_BUFFER_TYPE* type) {
+  using namespace sluice::winhttp;
+  if (buffer == nullptr || length == 0) {
+    return ERROR_INVALID_PARAMETER; // RCV-01, RCV-02
+  }
+  const pin pinned(socket);
+  DWORD code = ERROR_SUCCESS;
+  auto* const found = pinned.as<websocket>(code);
+  if (found == nullptr) [[unlikely]] {
+    return code; // RCV-05
+  }
+  if (bytes_read == nullptr || type == nullptr) [[unlikely]] {
+    return decision::missing_out_pointer; // RCV-03
+  }
+  return found->receive({static_cast<std::byte*>(buffer), length}, *bytes_read, *type);
+}

@@ -1,0 +1,309 @@
+#include "winhttp/websocket_wire.hpp"
+
+#include "io/buffer_pool.hpp"
+#include "io/crypto.hpp"
+#include "winhttp/websocket_decisions.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace sluice::winhttp {
+namespace {
+
+// Frames up to this size are masked on the stack and go out in one system call. Larger ones go
+// through a large buffer of the loop's pool, or through the stack again when the pool is empty: a
+// Send does not fail for want of memory.
+constexpr std::size_t stack_bytes = 4096;
+
+[[nodiscard]] io::time_point after(std::chrono::milliseconds timeout) noexcept {
+  return timeout == std::chrono::milliseconds::zero() ? io::no_deadline
+                                                      : io::clock::now() + timeout;
+}
+
+} // namespace
+
+websocket_wire::websocket_wire(websocket_link& link) noexcept
+    : link_(link), keys_(io::random_bytes) {
+  op_.on_complete = control_sent;
+  op_.context = this;
+}
+
+// Holding the wire
+
+error websocket_wire::take(io::time_point deadline) noexcept {
+  std::unique_lock lock(mutex_);
+  bool expired = false;
+  while (taken_ && !cancelled_ && !expired) {
+    ++waiting_;
+    if (deadline == io::no_deadline) {
+      freed_.wait(lock);
+    } else {
+      expired = freed_.wait_until(lock, deadline) == std::cv_status::timeout;
+    }
+    --waiting_;
+  }
+  if (cancelled_) {
+    return error::cancelled;
+  }
+  if (taken_) {
+    return error::timed_out;
+  }
+  taken_ = true;
+  return error::none;
+}
+
+void websocket_wire::release() noexcept {
+  const std::lock_guard lock(mutex_);
+  taken_ = false;
+  if (waiting_ != 0) {
+    freed_.notify_all();
+  }
+}
+
+// A pong that falls due while the wire is held is the holder's business, so giving up the wire and
+// looking for a pong is one step.
+bool websocket_wire::release_unless_due() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (pong_due_ || close_due_ != 0 || has_leftover()) {
+    return false;
+  }
+  due_.store(false, std::memory_order_relaxed);
+  taken_ = false;
+  if (waiting_ != 0) {
+    freed_.notify_all();
+  }
+  return true;
+}
+
+// Nothing may follow a failed write: the peer would take it for the rest of the frame.
+DWORD websocket_wire::fail(error why) noexcept {
+  switch (why) {
+  case error::timed_out:
+    link_.fail(decision::send_without_progress, true);
+    return decision::send_without_progress;
+  case error::cancelled:
+    link_.fail(ERROR_WINHTTP_OPERATION_CANCELLED, true);
+    return ERROR_WINHTTP_OPERATION_CANCELLED;
+  case error::random_failed:
+    return ERROR_WINHTTP_INTERNAL_ERROR;
+  default:
+    link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false);
+    return ERROR_WINHTTP_CONNECTION_ERROR; // SND-28
+  }
+}
+
+DWORD websocket_wire::wait_until_free(io::time_point deadline) noexcept {
+  switch (take(deadline)) {
+  case error::none:
+    release();
+    return ERROR_SUCCESS;
+  case error::timed_out:
+    return ERROR_WINHTTP_TIMEOUT;
+  default:
+    return ERROR_WINHTTP_OPERATION_CANCELLED;
+  }
+}
+
+void websocket_wire::cancel() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    freed_.notify_all();
+  }
+  cancel_.request();
+}
+
+// Frames of the application
+
+DWORD websocket_wire::send_frame(io::loop& on, opcode op, bool fin,
+                                 std::span<const std::byte> payload,
+                                 std::chrono::milliseconds progress_timeout) noexcept {
+  if (const error waited = take(after(progress_timeout)); waited != error::none) {
+    return fail(waited);
+  }
+  error sent = link_.failure() == 0 ? write_due(on, progress_timeout) : error::connection_lost;
+  if (sent == error::none && op == opcode::close) {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    pong_due_ = false;
+    close_due_ = 0;
+  }
+  if (sent == error::none) {
+    sent = write_frame(on, op, fin, payload, progress_timeout);
+  }
+  while (sent == error::none) {
+    if (release_unless_due()) {
+      return ERROR_SUCCESS;
+    }
+    sent = write_due(on, progress_timeout);
+  }
+  const DWORD code = fail(sent);
+  release();
+  return code;
+}
+
+error websocket_wire::write_frame(io::loop& on, opcode op, bool fin,
+                                  std::span<const std::byte> payload,
+                                  std::chrono::milliseconds progress_timeout) noexcept {
+  std::uint32_t key = 0;
+  if (!keys_.next(key)) {
+    return error::random_failed;
+  }
+  frame_writer frame;
+  frame.start_masked(op, fin, payload, key);
+
+  std::byte on_stack[stack_bytes];
+  std::span<std::byte> room(on_stack);
+  buffer* lent = nullptr;
+  if (payload.size() > stack_bytes - max_frame_header_bytes) {
+    lent = on.buffers().take(io::buffer_class::large);
+    if (lent != nullptr) {
+      room = {lent->bytes, lent->capacity_bytes};
+    }
+  }
+  error sent = error::none;
+  while (sent == error::none && !frame.done()) {
+    const std::size_t filled = frame.fill(room);
+    sent = link_.stream().write(on, room.first(filled), progress_timeout, &cancel_);
+  }
+  if (lent != nullptr) {
+    lent->owner->recycle(*lent);
+  }
+  if (sent == error::none) {
+    ++stats_.frames;
+    stats_.payload_bytes += is_control(op) ? 0 : payload.size();
+  }
+  return sent;
+}
+
+// Control frames of our own
+
+void websocket_wire::post(std::span<const std::byte> payload, bool replace) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || (pong_due_ && !replace)) {
+    return;
+  }
+  const std::size_t count = std::min(payload.size(), pong_.size());
+  std::copy_n(payload.begin(), count, pong_.begin());
+  pong_bytes_ = static_cast<std::uint8_t>(count);
+  pong_due_ = true;
+  due_.store(true, std::memory_order_relaxed);
+}
+
+void websocket_wire::post_pong(std::span<const std::byte> payload) noexcept {
+  post(payload, true);
+}
+
+void websocket_wire::post_keepalive() noexcept {
+  post({}, false);
+}
+
+void websocket_wire::post_close(std::uint16_t status) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  pong_due_ = false;
+  close_due_ = status;
+  due_.store(true, std::memory_order_relaxed);
+}
+
+// Turns what is due into a leftover, unless there is one. False when there is nothing to send.
+bool websocket_wire::prepare_due() noexcept {
+  if (has_leftover()) {
+    return true;
+  }
+  std::array<std::byte, max_control_payload_bytes> payload;
+  std::size_t payload_bytes = 0;
+  opcode op = opcode::pong;
+  {
+    const std::lock_guard lock(mutex_);
+    if (pong_due_) {
+      payload_bytes = pong_bytes_;
+      std::copy_n(pong_.begin(), payload_bytes, payload.begin());
+      pong_due_ = false;
+    } else if (close_due_ != 0) {
+      op = opcode::close;
+      payload[0] = static_cast<std::byte>(close_due_ >> 8);
+      payload[1] = static_cast<std::byte>(close_due_ & 0xFF);
+      payload_bytes = 2;
+      close_due_ = 0;
+    } else {
+      return false;
+    }
+  }
+  std::uint32_t key = 0;
+  if (!keys_.next(key)) {
+    return false; // a frame that cannot be masked cannot be sent
+  }
+  frame_writer frame;
+  frame.start_masked(op, true, {payload.data(), payload_bytes}, key);
+  control_begin_ = 0;
+  control_end_ = static_cast<std::uint8_t>(frame.fill(control_));
+  ++stats_.frames;
+  stats_.pongs += op == opcode::pong ? 1 : 0;
+  return true;
+}
+
+error websocket_wire::write_due(io::loop& on, std::chrono::milliseconds progress_timeout) noexcept {
+  while (due_.load(std::memory_order_relaxed) && prepare_due()) {
+    if (const error sent = link_.stream().write(on, leftover(), progress_timeout, &cancel_);
+        sent != error::none) {
+      return sent;
+    }
+    control_begin_ = control_end_;
+  }
+  return error::none;
+}
+
+void websocket_wire::pump(io::loop& on) noexcept {
+  if (!due_.load(std::memory_order_relaxed) || loop_ != nullptr || link_.failure() != 0) {
+    return; // while armed, control_sent() goes on with what falls due
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (taken_) {
+      return;
+    }
+    taken_ = true;
+  }
+  loop_ = &on;
+  continue_control();
+}
+
+// Sends the next control frame, or the rest of one, or gives up the wire.
+void websocket_wire::continue_control() noexcept {
+  do {
+    if (prepare_due()) {
+      op_.socket = link_.stream().socket();
+      op_.bytes = leftover();
+      loop_->io().submit(op_);
+      return;
+    }
+  } while (!release_unless_due());
+  loop_ = nullptr;
+}
+
+void websocket_wire::control_sent(io::operation& done) noexcept {
+  websocket_wire& self = *static_cast<websocket_wire*>(done.context);
+  if (done.result >= 0) {
+    self.control_begin_ = static_cast<std::uint8_t>(self.control_begin_ + done.result);
+    self.continue_control();
+    return;
+  }
+  if (done.result != -ECANCELED) {
+    (void)self.fail(error::connection_lost); // CTL-09
+  }
+  self.loop_ = nullptr;
+  self.release();
+}
+
+void websocket_wire::settle() noexcept {
+  if (loop_ != nullptr) {
+    // What the kernel takes at once goes out; the rest is cancelled and stays a leftover.
+    (void)loop_->run_until_idle(op_, io::time_point::min(), nullptr);
+  }
+}
+
+} // namespace sluice::winhttp

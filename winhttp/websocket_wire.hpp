@@ -1,0 +1,119 @@
+#pragma once
+
+#include "core/frame.hpp"
+#include "core/frame_writer.hpp"
+#include "core/stats.hpp"
+#include "io/cancel.hpp"
+#include "io/loop.hpp"
+#include "io/operation.hpp"
+#include "winhttp/websocket_link.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+
+namespace sluice::winhttp {
+
+/// The outgoing bytes of a socket: whole masked frames, one after the other, whichever threads they
+/// come from (CTL-01: a pong never lands inside another frame).
+///
+/// Whoever writes holds the wire. A thread that sends a frame of the application blocks until its
+/// frame is with the kernel. The receiving thread must not block on a pong, because a peer that
+/// does not read may be waiting for us to read: it starts the pong on its own loop and goes on
+/// reading. What could not be sent by the time it leaves stays as a leftover that the next holder
+/// sends first. If another thread holds the wire, that thread sends the pong after its frame.
+///
+/// One pong is kept: a newer ping replaces the answer to an older one (CTL-04), so that memory
+/// stays flat under a flood of pings.
+class websocket_wire {
+public:
+  explicit websocket_wire(websocket_link& link) noexcept;
+
+  /// Sends one frame of any size: waits for the wire, writes the frame in pieces through a bounded
+  /// buffer, then a pong that fell due meanwhile. A close frame ends the pongs (CTL-05).
+  /// `progress_timeout` bounds the wait for the wire and each time in which the kernel takes not
+  /// one byte; zero = none. Returns 0, or
+  ///   ERROR_WINHTTP_INTERNAL_ERROR  no random masking key; nothing was sent, the link is up
+  ///   ERROR_WINHTTP_CONNECTION_ERROR, _TIMEOUT, _OPERATION_CANCELLED
+  ///                                 part of the frame may be out, so the link has failed
+  [[nodiscard]] DWORD send_frame(io::loop& on, opcode op, bool fin,
+                                 std::span<const std::byte> payload,
+                                 std::chrono::milliseconds progress_timeout) noexcept;
+
+  /// Waits until no other thread holds the wire. 0, ERROR_WINHTTP_TIMEOUT (the link is left alone)
+  /// or ERROR_WINHTTP_OPERATION_CANCELLED.
+  [[nodiscard]] DWORD wait_until_free(io::time_point deadline) noexcept;
+
+  // For the receiving thread.
+
+  /// Notes that a pong is due; pump() sends it. At most max_control_payload_bytes.
+  void post_pong(std::span<const std::byte> payload) noexcept;
+  /// Notes that an empty pong is due unless one is due anyway (CTL-06).
+  void post_keepalive() noexcept;
+  /// Notes that a close frame without reason is due, unless one went out before. No pong
+  /// follows.
+  void post_close(std::uint16_t status) noexcept;
+  /// Begins to send what is due, on the calling thread's loop, unless another thread holds the wire
+  /// and will do it. Never blocks; the rest happens inside the waits of that loop.
+  void pump(io::loop& on) noexcept;
+  /// Before the thread leaves its loop: ends what pump() began. Never blocks.
+  void settle() noexcept;
+
+  // Any thread.
+
+  /// Ends blocked senders with ERROR_WINHTTP_OPERATION_CANCELLED, for good (CloseHandle).
+  void cancel() noexcept;
+  /// Only while no other thread sends.
+  [[nodiscard]] const tx_stats& stats() const noexcept { return stats_; }
+
+private:
+  [[nodiscard]] error take(io::time_point deadline) noexcept;
+  void release() noexcept;
+  [[nodiscard]] bool release_unless_due() noexcept;
+  [[nodiscard]] DWORD fail(error why) noexcept;
+  [[nodiscard]] error write_frame(io::loop& on, opcode op, bool fin,
+                                  std::span<const std::byte> payload,
+                                  std::chrono::milliseconds progress_timeout) noexcept;
+  [[nodiscard]] error write_due(io::loop& on, std::chrono::milliseconds progress_timeout) noexcept;
+  void post(std::span<const std::byte> payload, bool replace) noexcept;
+  [[nodiscard]] bool prepare_due() noexcept;
+  void continue_control() noexcept;
+  static void control_sent(io::operation& done) noexcept;
+
+  [[nodiscard]] bool has_leftover() const noexcept { return control_begin_ != control_end_; }
+  [[nodiscard]] std::span<const std::byte> leftover() const noexcept {
+    return {control_.data() + control_begin_, control_.data() + control_end_};
+  }
+
+  websocket_link& link_;
+  io::cancel_source cancel_;
+  std::atomic<bool> due_{false}; // a pong or close is due, or a leftover is there
+
+  // Under mutex_.
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  bool taken_ = false;
+  bool cancelled_ = false;
+  bool closed_ = false; // our close frame is on its way: neither pong nor second close frame
+  bool pong_due_ = false;
+  std::uint8_t pong_bytes_ = 0;
+  std::uint16_t close_due_ = 0; // status; 0 = none
+  std::uint32_t waiting_ = 0;   // threads in freed_
+  std::array<std::byte, max_control_payload_bytes> pong_;
+
+  // For the holder of the wire.
+  std::uint8_t control_begin_ = 0; // [begin, end) of control_ is the leftover
+  std::uint8_t control_end_ = 0;
+  std::array<std::byte, max_frame_header_bytes + max_control_payload_bytes> control_;
+  masking_keys keys_;
+  tx_stats stats_;
+  io::send_op op_;           // of pump(); armed only between pump() and settle()
+  io::loop* loop_ = nullptr; // the loop op_ is on; nullptr when pump() does not hold the wire
+};
+
+} // namespace sluice::winhttp

@@ -42,6 +42,7 @@ public:
   virtual void submit(recv_op& op) noexcept = 0;
   virtual void submit(send_op& op) noexcept = 0;
   virtual void submit(connect_op& op) noexcept = 0;
+  virtual void submit(accept_op& op) noexcept = 0;
 
   /// Asks for an early end of a submitted operation. It still completes once, in a later wait():
   /// with -ECANCELED, or with what it achieved (a cancelled recv may hold bytes; they count).

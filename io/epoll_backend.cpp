@@ -44,6 +44,20 @@ int timeout_ms(time_point deadline) noexcept {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
 }
 
+const socket_ref& socket_of(const operation& op) noexcept {
+  switch (op.what) {
+  case operation::kind::recv:
+    return static_cast<const recv_op&>(op).socket;
+  case operation::kind::send:
+    return static_cast<const send_op&>(op).socket;
+  case operation::kind::connect:
+    return static_cast<const connect_op&>(op).socket;
+  case operation::kind::accept:
+    break;
+  }
+  return static_cast<const accept_op&>(op).socket;
+}
+
 } // namespace
 
 error epoll_backend::create(buffer_pool& buffers, memory::unique<backend>& made) noexcept {
@@ -181,7 +195,7 @@ void epoll_backend::complete(operation& op, std::int32_t result) noexcept {
   completed_.push(op);
 }
 
-void epoll_backend::arm_reader(recv_op& op, entry& at) noexcept {
+void epoll_backend::arm_reader(operation& op, entry& at) noexcept {
   at.readable = false;
   if (const int failed = watch(at, read_events); failed != 0) {
     complete(op, -failed);
@@ -252,13 +266,15 @@ void epoll_backend::try_send(send_op& op, entry& at) noexcept {
   }
 }
 
-void epoll_backend::start_recv(recv_op& op) noexcept {
+void epoll_backend::start_recv(recv_op& op, bool at_once) noexcept {
   op.now = operation::state::armed;
   entry* const at = find(op.socket);
   if (at == nullptr) {
     complete(op, -ENOMEM);
-  } else if (at->readable) {
+  } else if (at->readable && at_once) {
     try_recv(op, *at);
+  } else if (at->readable) {
+    ready_.push(op);
   } else {
     arm_reader(op, *at);
   }
@@ -268,7 +284,7 @@ void epoll_backend::submit(recv_op& op) noexcept {
   op.what = operation::kind::recv;
   op.filled = nullptr;
   op.socket_nonempty = false;
-  start_recv(op);
+  start_recv(op, false);
 }
 
 void epoll_backend::submit(send_op& op) noexcept {
@@ -303,6 +319,34 @@ void epoll_backend::submit(connect_op& op) noexcept {
   }
 }
 
+void epoll_backend::try_accept(accept_op& op, entry& at) noexcept {
+  int accepted = -1;
+  do {
+    ++stats_.system_calls;
+    accepted = ::accept4(op.socket.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  } while (accepted < 0 && errno == EINTR);
+  if (accepted >= 0) {
+    complete(op, accepted);
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    arm_reader(op, at);
+  } else {
+    complete(op, -errno);
+  }
+}
+
+void epoll_backend::submit(accept_op& op) noexcept {
+  op.what = operation::kind::accept;
+  op.now = operation::state::armed;
+  entry* const at = find(op.socket);
+  if (at == nullptr) {
+    complete(op, -ENOMEM);
+  } else if (at->readable) {
+    try_accept(op, *at);
+  } else {
+    arm_reader(op, *at);
+  }
+}
+
 void epoll_backend::finish_connect(connect_op& op) noexcept {
   int failed = 0;
   socklen_t size = sizeof failed;
@@ -322,10 +366,11 @@ void epoll_backend::cancel(operation& op) noexcept {
   if (op.now != operation::state::armed) {
     return; // idle, or its result is already on the way
   }
-  const int fd = op.what == operation::kind::recv   ? static_cast<recv_op&>(op).socket.fd
-                 : op.what == operation::kind::send ? static_cast<send_op&>(op).socket.fd
-                                                    : static_cast<connect_op&>(op).socket.fd;
-  entry* const at = find_fd(fd);
+  if (ready_.remove(op)) {
+    complete(op, -ECANCELED);
+    return;
+  }
+  entry* const at = find_fd(socket_of(op).fd);
   if (at != nullptr && at->reader == &op) {
     at->reader = nullptr;
   } else if (at != nullptr && at->writer == &op) {
@@ -358,9 +403,13 @@ void epoll_backend::dispatch(std::uint64_t key, std::uint32_t events) noexcept {
   bool asked = false;
   if (at->reader != nullptr && at->readable) {
     asked = true;
-    recv_op& op = *at->reader;
+    operation& op = *at->reader;
     at->reader = nullptr;
-    try_recv(op, *at);
+    if (op.what == operation::kind::accept) {
+      try_accept(static_cast<accept_op&>(op), *at);
+    } else {
+      ready_.push(op);
+    }
   }
   if (at->writer != nullptr && at->writable) {
     asked = true;
@@ -387,13 +436,28 @@ void epoll_backend::resume_starved() noexcept {
   // Each retry takes a buffer, or goes to the back of the list and ends the round.
   while (!starved_.empty() &&
          (buffers_.has_free(buffer_class::small) || buffers_.has_free(buffer_class::large))) {
-    start_recv(static_cast<recv_op&>(starved_.pop()));
+    start_recv(static_cast<recv_op&>(starved_.pop()), true);
+  }
+}
+
+void epoll_backend::try_ready(recv_op& op) noexcept {
+  entry* const at = find_fd(op.socket.fd);
+  if (at == nullptr || at->fd < 0 || at->id != op.socket.id) {
+    complete(op, -EBADF); // its socket was closed
+  } else {
+    try_recv(op, *at);
   }
 }
 
 bool epoll_backend::run_completed() noexcept {
   std::uint32_t ran = 0;
-  while (!completed_.empty() && ran < max_completions) {
+  while (ran < max_completions) {
+    while (completed_.empty() && !ready_.empty()) {
+      try_ready(static_cast<recv_op&>(ready_.pop()));
+    }
+    if (completed_.empty()) {
+      break;
+    }
     operation& op = completed_.pop();
     op.now = operation::state::idle;
     ++stats_.completions;
@@ -408,6 +472,9 @@ bool epoll_backend::run_completed() noexcept {
 void epoll_backend::fail_everything() noexcept {
   while (!starved_.empty()) {
     complete(starved_.pop(), -ECANCELED);
+  }
+  while (!ready_.empty()) {
+    complete(ready_.pop(), -ECANCELED);
   }
   for (std::size_t i = 0; i < entry_places_; ++i) {
     entry& at = entries_[i];
@@ -430,12 +497,11 @@ error epoll_backend::wait(time_point deadline) noexcept {
     resume_starved();
   }
   bool sleep = true;
-  if (!completed_.empty()) {
-    if (++waits_without_poll_ < max_waits_without_poll) {
-      run_completed();
+  if (!completed_.empty() || !ready_.empty()) {
+    if (++waits_without_poll_ < max_waits_without_poll && run_completed()) {
       return error::none;
     }
-    sleep = false;
+    sleep = completed_.empty() && ready_.empty();
   }
   if (sleep && !starved_.empty() && !buffers_.announce_hunger()) {
     sleep = false;

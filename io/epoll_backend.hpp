@@ -10,7 +10,9 @@ namespace sluice::io {
 /// The backend for kernels without a usable io_uring. Sockets are registered edge-triggered, once
 /// per socket and thread, and only when a call has said EAGAIN; afterwards readiness is cached, so
 /// that there is no epoll_ctl per operation and no epoll_wait while data is there. Operations are
-/// tried when they are submitted; their completions run in the next wait().
+/// tried when they are submitted and complete in the next wait(); a receive is tried only there,
+/// just before its completion runs, so that one buffer that is given back at once serves all
+/// sockets and stays in the cache.
 class epoll_backend final : public backend {
 public:
   /// Returns none, no_memory, out_of_descriptors or system.
@@ -23,6 +25,7 @@ public:
   void submit(recv_op& op) noexcept override;
   void submit(send_op& op) noexcept override;
   void submit(connect_op& op) noexcept override;
+  void submit(accept_op& op) noexcept override;
   void cancel(operation& op) noexcept override;
   error wait(time_point deadline) noexcept override;
   void wake() noexcept override { waker_->raise(); }
@@ -36,7 +39,7 @@ private:
     int fd = -1;
     std::uint32_t interest = 0; // registered events; 0: not registered
     std::uint64_t id = 0;
-    recv_op* reader = nullptr;   // armed
+    operation* reader = nullptr; // armed recv or accept
     operation* writer = nullptr; // armed send or connect
     bool readable = true;        // false after EAGAIN, until an event says otherwise
     bool writable = true;
@@ -51,10 +54,12 @@ private:
 
   void try_recv(recv_op& op, entry& at) noexcept;
   void try_send(send_op& op, entry& at) noexcept;
+  void try_accept(accept_op& op, entry& at) noexcept;
   void finish_connect(connect_op& op) noexcept;
-  void start_recv(recv_op& op) noexcept;
+  void start_recv(recv_op& op, bool at_once) noexcept;
+  void try_ready(recv_op& op) noexcept;
   void complete(operation& op, std::int32_t result) noexcept;
-  void arm_reader(recv_op& op, entry& at) noexcept;
+  void arm_reader(operation& op, entry& at) noexcept;
   void arm_writer(operation& op, entry& at) noexcept;
   void dispatch(std::uint64_t key, std::uint32_t events) noexcept;
   void resume_starved() noexcept;
@@ -65,6 +70,7 @@ private:
   wake_signal* waker_;
   int epoll_fd_;
   operation_list completed_;
+  operation_list ready_; // receives to try, armed
   operation_list starved_;
   // Open addressing by fd, a power of two of places, at most half full; entries are never removed.
   entry* entries_ = nullptr;

@@ -25,7 +25,7 @@ struct socket_ref {
 /// there.
 struct operation {
   enum class state : std::uint8_t { idle, armed, starved, cancelling, done };
-  enum class kind : std::uint8_t { recv, send, connect };
+  enum class kind : std::uint8_t { recv, send, connect, accept };
 
   using completion = void (*)(operation& done) noexcept;
 
@@ -71,6 +71,12 @@ struct connect_op : operation {
   socket_ref socket;
   sockaddr_storage address{};
   socklen_t address_bytes = 0;
+};
+
+/// Takes one connection off a listening socket; `result` is its descriptor (non-blocking, close on
+/// exec, the submitter's to close) or -errno.
+struct accept_op : operation {
+  socket_ref socket;
 };
 
 /// A first-in, first-out list of operations, linked through operation::next.

@@ -332,6 +332,16 @@ void uring_backend::submit(connect_op& op) noexcept {
   ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
 }
 
+void uring_backend::submit(accept_op& op) noexcept {
+  op.what = operation::kind::accept;
+  io_uring_sqe* const sqe = arm(op);
+  if (sqe == nullptr) {
+    return;
+  }
+  ::io_uring_prep_accept(sqe, op.socket.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
+}
+
 void uring_backend::cancel(operation& op) noexcept {
   if (op.now == operation::state::starved) {
     starved_.remove(op);

@@ -12,8 +12,8 @@ namespace sluice::io {
 
 /// The io_uring backend (kernel 6.1 and later: DEFER_TASKRUN and provided buffer rings). Receives
 /// are one-shot and select a buffer from one of two registered rings only when data is there, so a
-/// waiting receive holds none. One system call submits and waits. A send is tried directly first and
-/// goes to the ring when the socket is full: that is one system call too, and a cheaper one.
+/// waiting receive holds none. One system call submits and waits. A send is tried directly first
+/// and goes to the ring when the socket is full: that is one system call too, and a cheaper one.
 class uring_backend final : public backend {
 public:
   /// backend_unavailable: this kernel, or a filter in front of it, does not do what we need. Else
@@ -28,6 +28,7 @@ public:
   void submit(recv_op& op) noexcept override;
   void submit(send_op& op) noexcept override;
   void submit(connect_op& op) noexcept override;
+  void submit(accept_op& op) noexcept override;
   void cancel(operation& op) noexcept override;
   error wait(time_point deadline) noexcept override;
   void wake() noexcept override { waker_->raise(); }
@@ -35,8 +36,8 @@ public:
   void drop_after_fork() noexcept override;
 
 private:
-  /// The buffers of one class that the kernel may pick from. The id under which it knows a buffer is
-  /// the buffer's place in the ring.
+  /// The buffers of one class that the kernel may pick from. The id under which it knows a buffer
+  /// is the buffer's place in the ring.
   struct posted_ring {
     io_uring_buf_ring* shared = nullptr;
     buffer** places = nullptr; // nullptr: not the kernel's

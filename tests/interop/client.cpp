@@ -1,0 +1,143 @@
+#include "tests/interop/client.hpp"
+
+#include <array>
+#include <stdexcept>
+#include <vector>
+
+namespace interop {
+
+namespace {
+
+[[noreturn]] void fail(const char* what, DWORD code) {
+  throw std::runtime_error(std::string(what) + " failed with " + std::to_string(code));
+}
+
+template <typename T> T check(const char* what, T result) {
+  if (!result) {
+    fail(what, GetLastError());
+  }
+  return result;
+}
+
+} // namespace
+
+client::client(std::uint16_t port) {
+  session_ = check("WinHttpOpen", WinHttpOpen(L"interop", WINHTTP_ACCESS_TYPE_NO_PROXY,
+                                              WINHTTP_NO_PROXY_NAME, WINHTTP_NO_PROXY_BYPASS, 0));
+  connection_ = check("WinHttpConnect", WinHttpConnect(session_, L"127.0.0.1", port, 0));
+}
+
+client::~client() {
+  for (HINTERNET handle : {socket_, request_, connection_, session_}) {
+    if (handle != nullptr) {
+      WinHttpCloseHandle(handle);
+    }
+  }
+}
+
+void client::exchange(const wchar_t* path, const wchar_t* headers) {
+  request_ = check("WinHttpOpenRequest",
+                   WinHttpOpenRequest(connection_, nullptr, path, nullptr, WINHTTP_NO_REFERER,
+                                      WINHTTP_DEFAULT_ACCEPT_TYPES, 0));
+  check("WinHttpSetOption",
+        WinHttpSetOption(request_, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0));
+  check("WinHttpSendRequest", WinHttpSendRequest(request_, headers, static_cast<DWORD>(-1),
+                                                 WINHTTP_NO_REQUEST_DATA, 0, 0, 0));
+  check("WinHttpReceiveResponse", WinHttpReceiveResponse(request_, nullptr));
+}
+
+void client::upgrade() {
+  socket_ = check("WinHttpWebSocketCompleteUpgrade", WinHttpWebSocketCompleteUpgrade(request_, 0));
+}
+
+void client::send(WINHTTP_WEB_SOCKET_BUFFER_TYPE type, const std::string& payload) {
+  std::string copy = payload; // the parameter is not const
+  const DWORD code =
+      WinHttpWebSocketSend(socket_, type, copy.data(), static_cast<DWORD>(copy.size()));
+  if (code != NO_ERROR) {
+    fail("WinHttpWebSocketSend", code);
+  }
+  if (copy != payload) {
+    throw std::runtime_error("WinHttpWebSocketSend changed the caller's buffer");
+  }
+}
+
+DWORD client::receive_piece(std::string& payload, WINHTTP_WEB_SOCKET_BUFFER_TYPE& type,
+                            std::size_t room) {
+  std::vector<char> buffer(room);
+  DWORD got = 0;
+  const DWORD code = WinHttpWebSocketReceive(socket_, buffer.data(),
+                                             static_cast<DWORD>(buffer.size()), &got, &type);
+  if (code == NO_ERROR) {
+    payload.append(buffer.data(), got);
+  }
+  return code;
+}
+
+message client::receive(std::size_t room) {
+  message whole;
+  for (;;) {
+    WINHTTP_WEB_SOCKET_BUFFER_TYPE type = {};
+    const DWORD code = receive_piece(whole.payload, type, room);
+    if (code != NO_ERROR) {
+      fail("WinHttpWebSocketReceive", code);
+    }
+    if (type == WINHTTP_WEB_SOCKET_CLOSE_BUFFER_TYPE) {
+      whole.closed = true;
+      return whole;
+    }
+    const bool text = type == WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE ||
+                      type == WINHTTP_WEB_SOCKET_UTF8_FRAGMENT_BUFFER_TYPE;
+    if (whole.piece_count++ > 0 && text != whole.text) {
+      throw std::runtime_error("the pieces of one message differ in kind");
+    }
+    whole.text = text;
+    if (type == WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE ||
+        type == WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE) {
+      return whole;
+    }
+  }
+}
+
+close_status client::peer_close() const {
+  close_status found;
+  std::array<char, WINHTTP_WEB_SOCKET_MAX_CLOSE_REASON_LENGTH> reason = {};
+  DWORD length = 0;
+  found.code = WinHttpWebSocketQueryCloseStatus(socket_, &found.status, reason.data(),
+                                                static_cast<DWORD>(reason.size()), &length);
+  found.reason.assign(reason.data(), length);
+  return found;
+}
+
+DWORD client::status_code() const {
+  DWORD status = 0;
+  DWORD size = sizeof(status);
+  check("WinHttpQueryHeaders",
+        WinHttpQueryHeaders(request_, WINHTTP_QUERY_STATUS_CODE | WINHTTP_QUERY_FLAG_NUMBER,
+                            WINHTTP_HEADER_NAME_BY_INDEX, &status, &size, nullptr));
+  return status;
+}
+
+std::wstring client::header(const wchar_t* name) const {
+  std::array<wchar_t, 256> value = {};
+  DWORD size = sizeof(value);
+  check("WinHttpQueryHeaders",
+        WinHttpQueryHeaders(request_, WINHTTP_QUERY_CUSTOM, name, value.data(), &size, nullptr));
+  return {value.data(), size / sizeof(wchar_t)};
+}
+
+std::string client::body() {
+  std::string whole;
+  for (;;) {
+    std::array<char, 256> piece;
+    DWORD got = 0;
+    check("WinHttpReadData",
+          WinHttpReadData(request_, piece.data(), static_cast<DWORD>(piece.size()), &got));
+    if (got == 0) {
+      return whole;
+    }
+    whole.append(piece.data(), got);
+  }
+}
+
+} // namespace interop

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <winhttp.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace interop {
+
+/// A message as the WinHTTP calls reported it.
+struct message {
+  bool closed = false; // the close frame came instead
+  bool text = false;
+  std::string payload;
+  std::size_t piece_count = 0;
+};
+
+/// What the peer's close frame held.
+struct close_status {
+  DWORD code = 0; // what WinHttpWebSocketQueryCloseStatus returned
+  USHORT status = 0;
+  std::string reason;
+};
+
+/// A synchronous WinHTTP client, call by call as a program does it. Failures of calls that must
+/// succeed are exceptions with the name of the call and the code.
+class client {
+public:
+  explicit client(std::uint16_t port);
+  ~client();
+  client(const client&) = delete;
+  client& operator=(const client&) = delete;
+
+  /// Request and response; extra headers as `Name: value`, or NULL. Leaves the request open.
+  void exchange(const wchar_t* path, const wchar_t* headers = nullptr);
+  void upgrade();
+  void connect(const wchar_t* path, const wchar_t* headers = nullptr) {
+    exchange(path, headers);
+    upgrade();
+  }
+
+  void send(WINHTTP_WEB_SOCKET_BUFFER_TYPE type, const std::string& payload);
+
+  /// Receives pieces until a message ends, `room` bytes at a time. Checks that all its pieces have
+  /// the kind of the first one.
+  [[nodiscard]] message receive(std::size_t room = 65536);
+
+  /// One receive call; its return code.
+  [[nodiscard]] DWORD receive_piece(std::string& payload, WINHTTP_WEB_SOCKET_BUFFER_TYPE& type,
+                                    std::size_t room);
+
+  [[nodiscard]] close_status peer_close() const;
+
+  [[nodiscard]] DWORD status_code() const;
+  [[nodiscard]] std::wstring header(const wchar_t* name) const;
+  [[nodiscard]] std::string body();
+
+  [[nodiscard]] HINTERNET request() const { return request_; }
+  [[nodiscard]] HINTERNET socket() const { return socket_; }
+
+private:
+  HINTERNET session_ = nullptr;
+  HINTERNET connection_ = nullptr;
+  HINTERNET request_ = nullptr;
+  HINTERNET socket_ = nullptr;
+};
+
+} // namespace interop

@@ -1,0 +1,290 @@
+// The synchronous client against a server of another make. Environment: SLUICE_TEST_PEER is the
+// command line of the server, SLUICE_BACKEND the backend of the client.
+
+#include "tests/interop/client.hpp"
+#include "tests/interop/peer_process.hpp"
+
+#include <gtest/gtest.h>
+#include <linux/io_uring.h>
+#include <openssl/evp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace interop {
+
+namespace {
+
+constexpr auto text_message = WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE;
+constexpr auto text_fragment = WINHTTP_WEB_SOCKET_UTF8_FRAGMENT_BUFFER_TYPE;
+constexpr auto binary_message = WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE;
+constexpr auto binary_fragment = WINHTTP_WEB_SOCKET_BINARY_FRAGMENT_BUFFER_TYPE;
+
+std::unique_ptr<peer_process> peer;
+
+// Whether this kernel lets this process have a ring of the kind that the library needs.
+bool io_uring_allowed() {
+  io_uring_params settings;
+  std::memset(&settings, 0, sizeof(settings));
+  settings.flags = IORING_SETUP_SINGLE_ISSUER | (1U << 13); // IORING_SETUP_DEFER_TASKRUN
+  const long ring = syscall(__NR_io_uring_setup, 4, &settings);
+  if (ring >= 0) {
+    close(static_cast<int>(ring));
+  }
+  return ring >= 0;
+}
+
+class peer_environment : public testing::Environment {
+public:
+  void SetUp() override {
+    const char* backend = std::getenv("SLUICE_BACKEND");
+    if (backend != nullptr && std::string(backend) == "uring" && !io_uring_allowed()) {
+      std::printf("skipped, this system does not allow io_uring\n");
+      std::exit(77);
+    }
+    const char* command = std::getenv("SLUICE_TEST_PEER");
+    ASSERT_NE(command, nullptr) << "set SLUICE_TEST_PEER; ctest does";
+    peer = std::make_unique<peer_process>(command);
+  }
+  void TearDown() override { peer.reset(); }
+};
+
+[[maybe_unused]] testing::Environment* const environment =
+    testing::AddGlobalTestEnvironment(new peer_environment);
+
+// Valid UTF-8 of exactly that many bytes, with characters of 1, 2, 3 and 4 bytes.
+std::string text_of(std::size_t bytes) {
+  const std::string characters = "a\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x8C\x8A";
+  std::string text;
+  text.reserve(bytes);
+  while (text.size() + characters.size() <= bytes) {
+    text += characters;
+  }
+  return text.append(bytes - text.size(), 'x');
+}
+
+std::string binary_of(std::size_t bytes) {
+  std::string data(bytes, '\0');
+  std::uint32_t state = static_cast<std::uint32_t>(bytes);
+  for (char& byte : data) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<char>(state >> 24);
+  }
+  return data;
+}
+
+// As the peers describe a message: kind, length, SHA-256.
+std::string describe(bool text, const std::string& payload) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned digest_bytes = 0;
+  EVP_Digest(payload.data(), payload.size(), digest.data(), &digest_bytes, EVP_sha256(), nullptr);
+  std::string hex;
+  for (unsigned i = 0; i < digest_bytes; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
+  }
+  return (text ? "text " : "binary ") + std::to_string(payload.size()) + " " + hex;
+}
+
+constexpr std::size_t mebibyte = std::size_t{1} << 20;
+
+TEST(interop, SND_12_RCV_50_echo_of_every_size_comes_back_unchanged) {
+  client to(peer->port());
+  to.connect(L"/echo");
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{125}, std::size_t{126},
+        std::size_t{127}, std::size_t{65535}, std::size_t{65536}, std::size_t{131070}, mebibyte,
+        16 * mebibyte}) {
+    SCOPED_TRACE(size);
+    const std::string text = text_of(size);
+    to.send(text_message, text);
+    message back = to.receive();
+    EXPECT_TRUE(back.text);
+    EXPECT_TRUE(back.payload == text);
+    const std::string binary = binary_of(size);
+    to.send(binary_message, binary);
+    back = to.receive();
+    EXPECT_FALSE(back.text);
+    EXPECT_TRUE(back.payload == binary);
+  }
+}
+
+TEST(interop, RCV_42_small_buffers_get_a_message_in_pieces) {
+  client to(peer->port());
+  to.connect(L"/echo");
+  const std::string text = text_of(1000);
+  for (const std::size_t room :
+       {std::size_t{1}, std::size_t{7}, std::size_t{999}, std::size_t{1000}, std::size_t{1001}}) {
+    SCOPED_TRACE(room);
+    to.send(text_message, text);
+    const message back = to.receive(room);
+    EXPECT_EQ(back.payload, text);
+    EXPECT_GE(back.piece_count, (text.size() + room - 1) / room);
+  }
+}
+
+TEST(interop, SND_05_SND_08_fragments_arrive_as_one_message) {
+  client to(peer->port());
+  to.connect(L"/digest");
+  const std::string text = text_of(100'000);
+  // Cut in the middle of characters; the last piece is empty.
+  to.send(text_fragment, text.substr(0, 2));
+  to.send(text_fragment, text.substr(2, 70'001));
+  to.send(text_fragment, text.substr(70'003));
+  to.send(text_message, "");
+  EXPECT_EQ(to.receive().payload, describe(true, text));
+  const std::string binary = binary_of(300'000);
+  to.send(binary_fragment, "");
+  to.send(binary_fragment, binary.substr(0, 1));
+  to.send(binary_message, binary.substr(1));
+  EXPECT_EQ(to.receive().payload, describe(false, binary));
+}
+
+TEST(interop, RCV_40_feed_of_whole_and_fragmented_messages_matches_its_hashes) {
+  client from(peer->port());
+  from.connect(L"/feed");
+  std::size_t messages = 0;
+  for (;;) {
+    const message one = from.receive();
+    if (one.closed) {
+      break;
+    }
+    const message description = from.receive();
+    ASSERT_EQ(description.payload, describe(one.text, one.payload));
+    ++messages;
+  }
+  EXPECT_EQ(messages, 40u); // 10 sizes, text and binary, whole and in fragments
+  EXPECT_EQ(from.peer_close().reason, "end of feed");
+}
+
+TEST(interop, CTL_01_pings_come_back_as_pongs_between_fragments_too) {
+  client from(peer->port());
+  from.connect(L"/ping");
+  const std::string characters = text_of(10);
+  EXPECT_EQ(from.receive().payload, characters + characters + "end");
+  EXPECT_EQ(from.receive().payload, "all pongs came back");
+  EXPECT_TRUE(from.receive().closed);
+  EXPECT_EQ(from.peer_close().status, WINHTTP_WEB_SOCKET_SUCCESS_CLOSE_STATUS);
+}
+
+TEST(interop, RCV_60_CLO_04_server_closes_first) {
+  client from(peer->port());
+  from.connect(L"/close?code=4001&reason=enough%20%C3%BC");
+  EXPECT_EQ(from.receive().payload, "goodbye");
+  EXPECT_TRUE(from.receive().closed);
+  const close_status said = from.peer_close();
+  EXPECT_EQ(said.code, DWORD{NO_ERROR});
+  EXPECT_EQ(said.status, 4001);
+  EXPECT_EQ(said.reason, "enough \xC3\xBC");
+  std::string thanks = "thanks";
+  EXPECT_EQ(WinHttpWebSocketClose(from.socket(),
+                                  WINHTTP_WEB_SOCKET_ENDPOINT_TERMINATED_CLOSE_STATUS,
+                                  thanks.data(), static_cast<DWORD>(thanks.size())),
+            DWORD{NO_ERROR});
+  EXPECT_EQ(peer->next_line(), "closed 1001 thanks");
+  EXPECT_EQ(from.peer_close().status, 4001); // QCS-11
+}
+
+TEST(interop, QCS_10_server_closes_without_a_reason) {
+  client from(peer->port());
+  from.connect(L"/close?code=1000&reason=");
+  EXPECT_EQ(from.receive().payload, "goodbye");
+  EXPECT_TRUE(from.receive().closed);
+  const close_status said = from.peer_close();
+  EXPECT_EQ(said.status, 1000);
+  EXPECT_EQ(said.reason, "");
+  EXPECT_EQ(WinHttpWebSocketClose(from.socket(), 1000, nullptr, 0), DWORD{NO_ERROR});
+  EXPECT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
+}
+
+TEST(interop, CLO_20_client_closes_first) {
+  client from(peer->port());
+  from.connect(L"/wait");
+  EXPECT_EQ(from.peer_close().code, DWORD{ERROR_INVALID_OPERATION}); // QCS-07
+  std::string reason = "done \xE2\x9C\x93";
+  EXPECT_EQ(
+      WinHttpWebSocketClose(from.socket(), 4321, reason.data(), static_cast<DWORD>(reason.size())),
+      DWORD{NO_ERROR});
+  EXPECT_EQ(peer->next_line(), "closed 4321 " + reason);
+  EXPECT_EQ(from.peer_close().status, 4321); // servers echo it, CLO-12
+}
+
+TEST(interop, SHD_15_shutdown_then_receive_until_close) {
+  client to(peer->port());
+  to.connect(L"/echo");
+  to.send(text_message, "last words");
+  EXPECT_EQ(WinHttpWebSocketShutdown(to.socket(), 1000, nullptr, 0), DWORD{NO_ERROR});
+  EXPECT_EQ(to.receive().payload, "last words"); // RCV-14
+  EXPECT_TRUE(to.receive().closed);
+  EXPECT_EQ(to.peer_close().status, 1000);
+  EXPECT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
+}
+
+TEST(interop, HSK_05_subprotocol_is_offered_and_chosen) {
+  client to(peer->port());
+  to.connect(L"/echo", L"Sec-WebSocket-Protocol: chat.v1, chat.v2");
+  EXPECT_EQ(to.header(L"Sec-WebSocket-Protocol"), L"chat.v2");
+  to.send(text_message, "spoken");
+  EXPECT_EQ(to.receive().payload, "spoken");
+}
+
+TEST(interop, HSK_25_refused_upgrade_is_an_ordinary_response) {
+  client to(peer->port());
+  to.exchange(L"/forbidden");
+  EXPECT_EQ(to.status_code(), 403u);
+  EXPECT_EQ(to.header(L"X-Why"), L"because");
+  EXPECT_EQ(WinHttpWebSocketCompleteUpgrade(to.request(), 0), nullptr);
+  EXPECT_EQ(GetLastError(), DWORD{ERROR_INVALID_OPERATION});
+  EXPECT_EQ(to.body(), "not here\n");
+}
+
+TEST(interop, RCV_20_server_goes_away_without_closing) {
+  client to(peer->port());
+  to.connect(L"/abort");
+  EXPECT_EQ(to.receive().payload, "abort follows");
+  to.send(text_message, "go");
+  std::string nothing;
+  WINHTTP_WEB_SOCKET_BUFFER_TYPE type = {};
+  EXPECT_EQ(to.receive_piece(nothing, type, 100), DWORD{ERROR_WINHTTP_CONNECTION_ERROR});
+  EXPECT_EQ(to.receive_piece(nothing, type, 100), DWORD{ERROR_WINHTTP_CONNECTION_ERROR});
+}
+
+TEST(interop, STA_01_one_thread_sends_while_another_receives) {
+  client to(peer->port());
+  to.connect(L"/echo");
+  constexpr int count = 5000;
+  std::thread sender([&] {
+    for (int i = 0; i < count; ++i) {
+      to.send(text_message, std::to_string(i));
+    }
+  });
+  int wrong = 0;
+  for (int i = 0; i < count; ++i) {
+    wrong += to.receive().payload != std::to_string(i);
+  }
+  sender.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(interop, HND_08_many_clients_one_after_the_other) {
+  for (int i = 0; i < 50; ++i) {
+    client to(peer->port());
+    to.connect(L"/echo");
+    to.send(binary_message, std::to_string(i));
+    ASSERT_EQ(to.receive().payload, std::to_string(i));
+    ASSERT_EQ(WinHttpWebSocketClose(to.socket(), 1000, nullptr, 0), DWORD{NO_ERROR});
+    ASSERT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
+  }
+}
+
+} // namespace
+
+} // namespace interop

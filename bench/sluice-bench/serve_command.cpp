@@ -1,0 +1,73 @@
+#include "commands.hpp"
+#include "floor.hpp"
+#include "process_clock.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+namespace sluice_bench {
+namespace {
+
+struct floor_options {
+  floor_settings settings;
+  std::string kind = "recv";
+  int cpu = -1;
+};
+
+int run_floor(floor_options& options, stop_request& stop) {
+  floor_settings& settings = options.settings;
+  pin_to_cpu(options.cpu);
+  allow_open_files(64);
+  floor_totals totals;
+  if (options.kind == "recv") {
+    totals = run_recv_floor(settings, stop);
+  } else if (options.kind == "epoll") {
+    totals = run_epoll_floor(settings, stop);
+  } else {
+    totals = run_ring_floor(settings, stop);
+  }
+  std::printf("%llu connections, %llu wire bytes\n",
+              static_cast<unsigned long long>(totals.connections),
+              static_cast<unsigned long long>(totals.wire_bytes));
+  return exit_ok;
+}
+
+void add_floor(CLI::App& program, command& chosen) {
+  const auto options = std::make_shared<floor_options>();
+  floor_settings& s = options->settings;
+  CLI::App* const floor = program.add_subcommand(
+      "floor", "A receiver that only counts bytes: the cost that no WebSocket receiver can avoid. "
+               "Answers REPORT with 'wire <bytes>'.");
+  floor->add_option("--kind", options->kind, "blocking recv, epoll and recv, or io_uring")
+      ->check(CLI::IsMember({"recv", "epoll", "ring"}))
+      ->capture_default_str();
+  floor->add_option("--host", s.host, "Address to listen on")->capture_default_str();
+  floor->add_option("--port", s.port, "Port to listen on; 0 picks a free one")
+      ->required()
+      ->check(CLI::Range(0, 65535));
+  floor->add_option("--buffer-bytes", s.buffer_bytes, "Bytes of a receive buffer")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(16, 1 << 30))
+      ->default_str("65536");
+  floor->add_option("--buffer-count", s.buffer_count, "Buffers of the ring, a power of two")
+      ->check(CLI::Range(1, 32768))
+      ->capture_default_str();
+  floor->add_flag("--one-shot", s.one_shot, "Ring: a request for every receive, no multishot");
+  floor->add_option("--echo-wire-bytes", s.echo_wire_bytes,
+                    "Send a message back after every so many wire bytes, instead of REPORT");
+  floor->add_option("--echo-payload-bytes", s.echo_payload_bytes, "Payload bytes of that message");
+  floor->add_option("--cpu", options->cpu, "Run on this CPU only")->check(CLI::NonNegativeNumber);
+  floor->callback([options, &chosen] {
+    chosen = [options](stop_request& stop) { return run_floor(*options, stop); };
+  });
+}
+
+} // namespace
+
+void add_serve_commands(CLI::App& program, command& chosen) {
+  add_floor(program, chosen);
+}
+
+} // namespace sluice_bench

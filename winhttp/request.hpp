@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace sluice::winhttp {
@@ -34,18 +35,28 @@ struct upgraded {
 
 /// Where a request goes: the server, and what stands in the request line.
 struct request_target {
-  memory::growable<char> host; // ASCII, NUL-terminated, IPv6 without brackets
+  memory::growable<char> host; // ASCII, with its NUL, IPv6 without brackets
   std::uint16_t port = 0;      // never 0
   bool secure = false;
-  memory::growable<char> path; // origin form, starts with '/', not terminated
+  memory::growable<char> path; // origin form, starts with '/'; no NUL
+
+  [[nodiscard]] bool ok() const noexcept { return host.ok() && path.ok(); }
+  [[nodiscard]] std::string_view host_view() const noexcept {
+    return {host.data(), host.size() - 1};
+  }
+  [[nodiscard]] bool same_origin(const request_target& other) const noexcept;
+  /// `host[:port]` as it stands in a Host field or a URL: without the port of the scheme.
+  void append_authority(memory::growable<char>& to) const noexcept;
+  void append_url(memory::growable<char>& to) const noexcept;
+  void copy_from(const request_target& other) noexcept;
 };
 
 /// One HTTP request handle: headers and options, then any number of exchanges, one after the other.
 ///
-/// Two things guard it. `lock_` is held for moments, never during I/O or a callback, and guards what
-/// several threads may look at: headers, target, the published response. The claim (see
-/// exchange_claim) makes one thread the owner of the exchange: the connection, the inbox and a head
-/// that is still being read. A call that needs the claim while another one has it fails with
+/// Two things guard it. `lock_` is held for moments, never during I/O or a callback, and guards
+/// what several threads may look at: headers, target, the published response. The claim (see
+/// exchange_claim below) makes one thread the owner of the exchange: the connection, the inbox and
+/// a head that is still being read. A call that needs the claim while another one has it fails with
 /// ERROR_INVALID_OPERATION instead of waiting; this also makes callbacks that call back harmless.
 class request final : public object {
 public:
@@ -61,10 +72,9 @@ public:
     header_list headers; // Referer and Accept
   };
 
-  explicit request(connection& parent, opening&& from) noexcept;
-  ~request() override;
+  request(connection& parent, opening&& from) noexcept;
 
-  /// False if the constructor ran out of memory; the object is then only good to be destroyed.
+  /// False if the constructor ran out of memory: then only good to be dropped.
   [[nodiscard]] bool ok() const noexcept { return ok_; }
 
   // object
@@ -72,7 +82,7 @@ public:
   void on_released() noexcept override;
   DWORD set_option(DWORD option, const void* buffer, DWORD length) noexcept override;
   DWORD query_option(DWORD option, void* buffer, DWORD* length) noexcept override;
-  [[nodiscard]] HINTERNET parent_handle() const noexcept override;
+  [[nodiscard]] HINTERNET parent_handle() const noexcept override { return parent_->handle(); }
 
   [[nodiscard]] dword_options& dwords() noexcept { return dwords_; }
 
@@ -91,13 +101,13 @@ public:
   [[nodiscard]] DWORD query_headers(DWORD info_level, const WCHAR* name, void* buffer,
                                     DWORD* length, DWORD* index) noexcept;
 
-  [[nodiscard]] DWORD query_data_available(DWORD& available) noexcept; // GET-26
+  [[nodiscard]] DWORD query_data_available(DWORD& available) noexcept;          // GET-26
   [[nodiscard]] DWORD read_data(std::span<std::byte> to, DWORD& read) noexcept; // GET-27
 
   /// Hands the connection of a 101 over, once per exchange. Waits for the response if nobody has
-  /// received it yet (CUP-16). ERROR_INVALID_OPERATION: the upgrade option is not set or nothing was
-  /// sent (CUP-03), the status is not 101 (CUP-04), the connection was taken already (CUP-05), or
-  /// another call is active; otherwise what receive_response() returns. On failure `out` is
+  /// received it yet (CUP-16). ERROR_INVALID_OPERATION: the upgrade option is not set or nothing
+  /// was sent (CUP-03), the status is not 101 (CUP-04), the connection was taken already (CUP-05),
+  /// or another call is active; otherwise what receive_response() returns. On failure `out` is
   /// untouched and, but for failures of the wait, so is the request.
   [[nodiscard]] DWORD take_upgraded(upgraded& out) noexcept;
 
@@ -111,50 +121,69 @@ private:
     taken,    // answered, and a WebSocket has the connection
   };
 
+  // request.cpp
+  void set_phase(phase reached) noexcept;
+  void drop_exchange() noexcept;
+
   // request_send.cpp
-  [[nodiscard]] DWORD send_once(bool cross_origin) noexcept;
-  [[nodiscard]] bool build_fields() noexcept;
-  [[nodiscard]] bool build_text(memory::growable<char>& text, bool cross_origin) noexcept;
+  [[nodiscard]] DWORD send_once() noexcept;
+  [[nodiscard]] DWORD prepare(memory::growable<char>& head) noexcept;
+  void append_generated(header_list& fields, std::string_view agent) const noexcept;
+  void append_head(memory::growable<char>& head, const header_list& fields) const noexcept;
+  [[nodiscard]] bool goes_out(const header_list::field& field) const noexcept;
   [[nodiscard]] DWORD connect() noexcept;
-  [[nodiscard]] DWORD transmit(std::span<const std::byte> head) noexcept;
+  [[nodiscard]] DWORD transmit(memory::growable<char>& head) noexcept;
 
   // request_receive.cpp
   [[nodiscard]] DWORD receive_claimed() noexcept;
   [[nodiscard]] DWORD read_head() noexcept;
   [[nodiscard]] DWORD read_final_head() noexcept;
-  [[nodiscard]] DWORD check_101() noexcept;
-  [[nodiscard]] bool wants_redirect() const noexcept;
-  [[nodiscard]] DWORD follow_redirect(unsigned hop) noexcept;
-  void publish() noexcept;
-  void drop_exchange(bool notify_application) noexcept;
+  [[nodiscard]] DWORD accept_head() noexcept;
+  [[nodiscard]] error read_input(io::time_point deadline) noexcept;
+  [[nodiscard]] DWORD read_body_input() noexcept;
 
-  [[nodiscard]] io::time_point response_deadline() const noexcept;
+  // request_redirect.cpp
+  [[nodiscard]] bool wants_redirect() const noexcept;
+  [[nodiscard]] bool allows_redirect(const request_target& next) const noexcept;
+  [[nodiscard]] DWORD follow_redirect(request_target&& next) noexcept;
+  [[nodiscard]] DWORD resolve_location(std::string_view location,
+                                       request_target& next) const noexcept;
+
+  // request_query.cpp
+  [[nodiscard]] DWORD find_text(DWORD level, bool of_request, std::string_view name, DWORD nth,
+                                memory::growable<char>& text) const noexcept;
 
   const object_ref<connection> parent_;
-  bool ok_ = true;
   const bool http_1_0_;
   const bool refresh_;
   std::atomic<bool> claimed_{false};
   std::atomic<bool> upgrade_{false}; // never taken back (GET-08)
+  std::atomic<bool> revocation_{false};
+  std::atomic<DWORD> access_type_;
   dword_options dwords_;
   io::cancel_source cancel_;
 
+  // Written by the claim's owner under lock_: the owner may read without it.
   mutable std::mutex lock_;
-  memory::growable<char> verb_; // of the application; current_verb_ may differ after a redirect
-  header_list headers_;
+  const memory::growable<char> verb_;
+  header_list headers_; // written by anyone under lock_
   request_target original_;
-  request_target current_; // after redirects
-  phase phase_ = phase::idle;
-
-  // Owned by the claim; the head is read under lock_ by others once it is published.
+  request_target current_; // the last hop, after redirects
   memory::growable<char> current_verb_;
+  bool exchange_upgrades_ = false;
+  bool cross_origin_ = false; // a redirect led away from the original server
+  phase phase_ = phase::idle;
+  std::optional<http_response_head> head_; // for others from phase::answered on
+  bool ok_ = true;
+
+  // The claim's owner alone.
   std::span<const std::byte> body_{}; // of the caller, during send() only
   bool had_body_ = false;
+  DWORD exchange_send_buffer_bytes_ = 0;
   handshake_key key_{};
   memory::growable<char> offered_; // subprotocols of the request
   io::stream transport_;
   slice_queue inbox_;
-  std::optional<http_response_head> head_;
   io::time_point response_deadline_ = io::no_deadline;
   response_body response_body_;
 };

@@ -1,0 +1,113 @@
+// The functions that work on requests.
+
+#include "winhttp/handle_table.hpp"
+#include "winhttp/last_error.hpp"
+#include "winhttp/request.hpp"
+#include "winhttp/text.hpp"
+
+#include <cwchar>
+
+using namespace sluice;
+using namespace sluice::winhttp;
+
+namespace {
+
+constexpr DWORD until_nul = 0xFFFFFFFFu;
+
+// Header lines as the functions take them: `length` in WCHARs, or up to the NUL. Programs also
+// count the NUL in.
+DWORD take_lines(const WCHAR* headers, DWORD length, memory::growable<char>& lines) noexcept {
+  const std::size_t count = length == until_nul ? std::wcslen(headers) : ::wcsnlen(headers, length);
+  return append_utf8(lines, std::wstring_view(headers, count));
+}
+
+} // namespace
+
+BOOL WINAPI WinHttpAddRequestHeaders(HINTERNET request_handle, LPCWSTR headers,
+                                     DWORD headers_length, DWORD modifiers) {
+  if (headers == nullptr || headers_length == 0) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  if (on == nullptr) {
+    return finish(code);
+  }
+  memory::growable<char> lines;
+  code = take_lines(headers, headers_length, lines);
+  return finish(code == ERROR_SUCCESS ? on->add_headers(lines.view(), modifiers) : code);
+}
+
+BOOL WINAPI WinHttpSendRequest(HINTERNET request_handle, LPCWSTR headers, DWORD headers_length,
+                               LPVOID optional, DWORD optional_length, DWORD total_length,
+                               DWORD_PTR context) {
+  // The body has to be complete. A total of 0 means that nobody counted
+  // (WINHTTP_IGNORE_REQUEST_TOTAL_LENGTH).
+  if ((optional == nullptr && optional_length != 0) ||
+      (total_length != 0 && total_length != optional_length)) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  if (on == nullptr) {
+    return finish(code);
+  }
+  memory::growable<char> lines;
+  if (headers != nullptr && headers_length != 0) {
+    code = take_lines(headers, headers_length, lines);
+    if (code != ERROR_SUCCESS) {
+      return finish(code);
+    }
+  }
+  return finish(
+      on->send(lines.view(), {static_cast<const std::byte*>(optional), optional_length}, context));
+}
+
+BOOL WINAPI WinHttpReceiveResponse(HINTERNET request_handle, LPVOID reserved) {
+  if (reserved != nullptr) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  return finish(on == nullptr ? code : on->receive_response());
+}
+
+BOOL WINAPI WinHttpQueryHeaders(HINTERNET request_handle, DWORD info_level, LPCWSTR name,
+                                LPVOID buffer, LPDWORD length, LPDWORD index) {
+  if (length == nullptr) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  return finish(on == nullptr ? code : on->query_headers(info_level, name, buffer, length, index));
+}
+
+BOOL WINAPI WinHttpQueryDataAvailable(HINTERNET request_handle, LPDWORD available) {
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  if (on == nullptr) {
+    return finish(code);
+  }
+  DWORD ready = 0;
+  code = on->query_data_available(ready);
+  if (code == ERROR_SUCCESS && available != nullptr) {
+    *available = ready;
+  }
+  return finish(code);
+}
+
+BOOL WINAPI WinHttpReadData(HINTERNET request_handle, LPVOID buffer, DWORD to_read, LPDWORD read) {
+  if (read == nullptr || (buffer == nullptr && to_read != 0)) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  return finish(on == nullptr ? code
+                              : on->read_data({static_cast<std::byte*>(buffer), to_read}, *read));
+}

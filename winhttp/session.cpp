@@ -1,0 +1,71 @@
+#include "winhttp/session.hpp"
+
+#include "core/client_handshake.hpp"
+#include "winhttp/proxy.hpp"
+#include "winhttp/text.hpp"
+
+#include <utility>
+
+namespace sluice::winhttp {
+
+DWORD take_agent(std::wstring_view wide, memory::growable<char>& agent) noexcept {
+  // Programs count the terminator in or leave it out.
+  if (const std::size_t nul = wide.find(L'\0'); nul != std::wstring_view::npos) {
+    wide = wide.substr(0, nul);
+  }
+  const DWORD code = append_utf8(agent, wide);
+  if (code != ERROR_SUCCESS) {
+    return code;
+  }
+  return is_field_value(agent.view()) ? ERROR_SUCCESS : ERROR_INVALID_PARAMETER;
+}
+
+session::session(memory::growable<char>&& agent, DWORD access_type) noexcept
+    : object(of_kind), access_type_(access_type), agent_(std::move(agent)) {}
+
+session::~session() {
+  notify_closing();
+} // HND-12: after the last child
+
+DWORD session::set_option(DWORD option, const void* buffer, DWORD length) noexcept {
+  if (option == WINHTTP_OPTION_PROXY) {
+    DWORD type = 0;
+    const DWORD code = take_proxy(buffer, length, type);
+    if (code == ERROR_SUCCESS) {
+      access_type_.store(type, std::memory_order_relaxed);
+    }
+    return code;
+  }
+  if (option == WINHTTP_OPTION_USER_AGENT) {
+    if (buffer == nullptr) {
+      return ERROR_INVALID_PARAMETER;
+    }
+    memory::growable<char> agent;
+    const DWORD code =
+        take_agent(std::wstring_view(static_cast<const WCHAR*>(buffer), length), agent);
+    if (code == ERROR_SUCCESS) {
+      const std::lock_guard guard(lock_);
+      agent_ = std::move(agent);
+    }
+    return code;
+  }
+  return ERROR_WINHTTP_INVALID_OPTION;
+}
+
+DWORD session::query_option(DWORD option, void* buffer, DWORD* length) noexcept {
+  if (option == WINHTTP_OPTION_PROXY) {
+    return give_proxy(access_type_.load(std::memory_order_relaxed), buffer, length);
+  }
+  if (option == WINHTTP_OPTION_USER_AGENT) {
+    const std::lock_guard guard(lock_);
+    return give_text(agent_.view(), buffer, length);
+  }
+  return ERROR_WINHTTP_INVALID_OPTION;
+}
+
+void session::append_agent(memory::growable<char>& to) const noexcept {
+  const std::lock_guard guard(lock_);
+  to.append(agent_.view());
+}
+
+} // namespace sluice::winhttp

@@ -88,6 +88,14 @@ const char* to_string(error e) noexcept {
     return "invalid argument";
   case error::invalid_state:
     return "not allowed in this state";
+  case error::tls_settings:
+    return "unusable TLS certificate, key or trust file";
+  case error::tls_certificate:
+    return "the peer's certificate was refused";
+  case error::tls_handshake:
+    return "TLS handshake failed";
+  case error::tls_record:
+    return "broken TLS record or TLS alert";
   }
   return "unknown error"; // a value outside the enumeration
 }

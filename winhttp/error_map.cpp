@@ -55,6 +55,12 @@ DWORD to_win32(error e) noexcept {
     return ERROR_NOT_ENOUGH_MEMORY; // RCV-27
   case error::out_of_descriptors:
     return ERROR_WINHTTP_OUT_OF_HANDLES;
+  case error::tls_certificate:
+  case error::tls_handshake:
+    return ERROR_WINHTTP_SECURE_FAILURE; // TLS-05, TLS-07
+  case error::tls_record:
+    return ERROR_WINHTTP_CONNECTION_ERROR; // RCV-22
+  case error::tls_settings:
   case error::backend_unavailable:
   case error::random_failed:
   case error::system:

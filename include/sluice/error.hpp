@@ -61,6 +61,12 @@ enum class error : std::uint8_t {
   would_block,      // the send queue is full: try again after on_writable
   invalid_argument, // an argument outside its documented range
   invalid_state,    // the connection or loop does not allow that call now
+
+  // TLS.
+  tls_settings,    // a certificate, key or trust file cannot be used
+  tls_certificate, // the peer's certificate is not good enough; the faults tell why
+  tls_handshake,   // no common version or cipher, an alert, or not TLS at all
+  tls_record,      // bad MAC, malformed record or an alert after the handshake
 };
 
 /// A short English sentence for logs and tests; static storage.

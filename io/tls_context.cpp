@@ -1,0 +1,247 @@
+#include "io/tls_context.hpp"
+
+#include "io/tls_engine.hpp"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace sluice::io {
+namespace {
+
+constexpr unsigned char alpn_http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+
+int version_number(tls_version version) noexcept {
+  return version == tls_version::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+}
+
+BIO* memory_bio(std::span<const std::byte> text) noexcept {
+  return text.size() > INT_MAX ? nullptr
+                               : ::BIO_new_mem_buf(text.data(), static_cast<int>(text.size()));
+}
+
+// A key with a passphrase is refused instead of asking on the terminal.
+int no_passphrase(char* /*to*/, int /*size*/, int /*writing*/, void* /*context*/) noexcept {
+  return -1;
+}
+
+bool trust_pem(SSL_CTX* context, std::span<const std::byte> pem) noexcept {
+  BIO* const in = memory_bio(pem);
+  if (in == nullptr) {
+    return false;
+  }
+  X509_STORE* const store = ::SSL_CTX_get_cert_store(context);
+  std::size_t count = 0;
+  bool ok = true;
+  while (X509* const one = ::PEM_read_bio_X509(in, nullptr, &no_passphrase, nullptr)) {
+    ok = ok && ::X509_STORE_add_cert(store, one) == 1;
+    ::X509_free(one);
+    ++count;
+  }
+  ::BIO_free(in);
+  return ok && count != 0;
+}
+
+bool use_certificate_pem(SSL_CTX* context, std::span<const std::byte> pem) noexcept {
+  BIO* const in = memory_bio(pem);
+  if (in == nullptr) {
+    return false;
+  }
+  X509* const leaf = ::PEM_read_bio_X509_AUX(in, nullptr, &no_passphrase, nullptr);
+  bool ok = leaf != nullptr && ::SSL_CTX_use_certificate(context, leaf) == 1;
+  ::X509_free(leaf);
+  while (ok) {
+    X509* const link = ::PEM_read_bio_X509(in, nullptr, &no_passphrase, nullptr);
+    if (link == nullptr) {
+      break;
+    }
+    if (::SSL_CTX_add0_chain_cert(context, link) != 1) {
+      ::X509_free(link);
+      ok = false;
+    }
+  }
+  ::BIO_free(in);
+  return ok;
+}
+
+bool use_key_pem(SSL_CTX* context, std::span<const std::byte> pem) noexcept {
+  BIO* const in = memory_bio(pem);
+  if (in == nullptr) {
+    return false;
+  }
+  EVP_PKEY* const key = ::PEM_read_bio_PrivateKey(in, nullptr, &no_passphrase, nullptr);
+  const bool ok = key != nullptr && ::SSL_CTX_use_PrivateKey(context, key) == 1;
+  ::EVP_PKEY_free(key);
+  ::BIO_free(in);
+  return ok;
+}
+
+bool set_trust(SSL_CTX* context, const tls_settings& settings) noexcept {
+  if (settings.ca_file != nullptr && ::SSL_CTX_load_verify_file(context, settings.ca_file) != 1) {
+    return false;
+  }
+  if (settings.ca_directory != nullptr &&
+      ::SSL_CTX_load_verify_dir(context, settings.ca_directory) != 1) {
+    return false;
+  }
+  if (!settings.ca_pem.empty() && !trust_pem(context, settings.ca_pem)) {
+    return false;
+  }
+  if (settings.ca_file == nullptr && settings.ca_directory == nullptr && settings.ca_pem.empty()) {
+    // A machine without a store trusts nobody: connections fail then, not the settings.
+    ::SSL_CTX_set_default_verify_paths(context);
+  }
+  if (settings.revocation_file != nullptr) {
+    X509_LOOKUP* const lookup =
+        ::X509_STORE_add_lookup(::SSL_CTX_get_cert_store(context), ::X509_LOOKUP_file());
+    if (lookup == nullptr ||
+        ::X509_load_crl_file(lookup, settings.revocation_file, X509_FILETYPE_PEM) < 1) {
+      return false;
+    }
+  }
+  if (settings.check_revocation) {
+    ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(context), X509_V_FLAG_CRL_CHECK);
+  }
+  return true;
+}
+
+bool set_identity(SSL_CTX* context, const tls_settings& settings) noexcept {
+  const bool has_certificate =
+      settings.certificate_file != nullptr || !settings.certificate_pem.empty();
+  if (settings.certificate_file != nullptr) {
+    if (::SSL_CTX_use_certificate_chain_file(context, settings.certificate_file) != 1) {
+      return false;
+    }
+  } else if (has_certificate && !use_certificate_pem(context, settings.certificate_pem)) {
+    return false;
+  }
+  if (settings.private_key_file != nullptr) {
+    if (::SSL_CTX_use_PrivateKey_file(context, settings.private_key_file, SSL_FILETYPE_PEM) != 1) {
+      return false;
+    }
+  } else if (!settings.private_key_pem.empty() && !use_key_pem(context, settings.private_key_pem)) {
+    return false;
+  }
+  return !has_certificate || ::SSL_CTX_check_private_key(context) == 1;
+}
+
+// RFC 7301: a peer that offers protocols must offer ours.
+int choose_protocol(SSL* /*ssl*/, const unsigned char** chosen, unsigned char* chosen_bytes,
+                    const unsigned char* offered, unsigned int offered_bytes,
+                    void* /*context*/) noexcept {
+  unsigned char* match = nullptr;
+  if (::SSL_select_next_proto(&match, chosen_bytes, alpn_http11, sizeof alpn_http11, offered,
+                              offered_bytes) != OPENSSL_NPN_NEGOTIATED) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  *chosen = match;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+// The line format is the one that packet analysers read.
+void log_key(const SSL* /*ssl*/, const char* line) noexcept {
+  const char* const path = ::secure_getenv("SSLKEYLOGFILE");
+  if (path == nullptr) {
+    return;
+  }
+  if (std::FILE* const out = std::fopen(path, "ae"); out != nullptr) {
+    std::fputs(line, out);
+    std::fputc('\n', out);
+    std::fclose(out);
+  }
+}
+
+} // namespace
+
+error tls_context::set_up(const tls_settings& settings) noexcept {
+  ::ERR_clear_error();
+  handle_ = ::SSL_CTX_new(server_ ? ::TLS_server_method() : ::TLS_client_method());
+  if (handle_ == nullptr) {
+    return error::no_memory;
+  }
+  tls_engine::install(handle_);
+  ::SSL_CTX_set_default_passwd_cb(handle_, &no_passphrase);
+  ::SSL_CTX_set_options(handle_, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  ::SSL_CTX_set_mode(handle_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  ::SSL_CTX_set_session_cache_mode(
+      handle_, server_ ? SSL_SESS_CACHE_OFF : SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  if (settings.key_log) {
+    ::SSL_CTX_set_keylog_callback(handle_, &log_key);
+  }
+  demand_certificate_ = server_ && settings.demand_client_certificate;
+  bool ok = ::SSL_CTX_set_min_proto_version(handle_, version_number(settings.lowest)) == 1 &&
+            ::SSL_CTX_set_max_proto_version(handle_, version_number(settings.highest)) == 1;
+  if (server_) {
+    ::SSL_CTX_set_alpn_select_cb(handle_, &choose_protocol, nullptr);
+    ::SSL_CTX_set_session_id_context(handle_, alpn_http11, sizeof alpn_http11);
+    ok = ok && (settings.certificate_file != nullptr || !settings.certificate_pem.empty());
+  } else {
+    ok = ok && ::SSL_CTX_set_alpn_protos(handle_, alpn_http11, sizeof alpn_http11) == 0;
+  }
+  if (!server_ || demand_certificate_) {
+    ok = ok && set_trust(handle_, settings);
+  }
+  ok = ok && set_identity(handle_, settings);
+  ::ERR_clear_error();
+  return ok ? error::none : error::tls_settings;
+}
+
+error tls_context::make_client(const tls_settings& settings,
+                               memory::unique<tls_context>& made) noexcept {
+  made.reset(memory::create<tls_context>(false));
+  return made == nullptr ? error::no_memory : made->set_up(settings);
+}
+
+error tls_context::make_server(const tls_settings& settings,
+                               memory::unique<tls_context>& made) noexcept {
+  made.reset(memory::create<tls_context>(true));
+  return made == nullptr ? error::no_memory : made->set_up(settings);
+}
+
+tls_context::~tls_context() {
+  for (const kept_session& kept : sessions_) {
+    ::SSL_SESSION_free(kept.session);
+  }
+  ::SSL_CTX_free(handle_);
+}
+
+void tls_context::keep_session(std::string_view peer, ssl_session_st* session) noexcept {
+  if (peer.empty() || peer.size() > max_peer_bytes) {
+    ::SSL_SESSION_free(session);
+    return;
+  }
+  ssl_session_st* replaced = nullptr;
+  {
+    const std::lock_guard lock(sessions_mutex_);
+    kept_session& to = sessions_[next_session_];
+    next_session_ = (next_session_ + 1) % max_kept_sessions;
+    replaced = to.session;
+    to.session = session;
+    to.peer_bytes = static_cast<std::uint16_t>(peer.size());
+    std::memcpy(to.peer, peer.data(), peer.size());
+  }
+  ::SSL_SESSION_free(replaced);
+}
+
+ssl_session_st* tls_context::take_session(std::string_view peer) noexcept {
+  const std::lock_guard lock(sessions_mutex_);
+  // Newest first: tickets of one connection come in pairs and age together.
+  for (std::size_t back = 1; back <= max_kept_sessions; ++back) {
+    kept_session& kept = sessions_[(next_session_ + max_kept_sessions - back) % max_kept_sessions];
+    if (kept.session != nullptr && std::string_view(kept.peer, kept.peer_bytes) == peer) {
+      ssl_session_st* const taken = kept.session;
+      kept.session = nullptr;
+      return taken;
+    }
+  }
+  return nullptr;
+}
+
+} // namespace sluice::io

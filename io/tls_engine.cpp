@@ -1,0 +1,352 @@
+#include "io/tls_engine.hpp"
+
+#include <arpa/inet.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace sluice::io {
+
+// What OpenSSL calls back. The BIO is flat: reads come out of the received slices, writes go to the
+// end of the output; both live in the engine, so nothing is copied in between.
+struct tls_callbacks {
+  static tls_engine& engine_of(BIO* bio) noexcept {
+    return *static_cast<tls_engine*>(::BIO_get_data(bio));
+  }
+
+  static int read(BIO* bio, char* to, std::size_t room, std::size_t* read_bytes) noexcept {
+    ::BIO_clear_retry_flags(bio);
+    slice_queue& from = engine_of(bio).cipher_in_;
+    std::size_t done = 0;
+    while (done < room && !from.empty()) {
+      const std::size_t count = std::min(room - done, from.front_size_bytes());
+      std::memcpy(to + done, from.front_bytes(), count);
+      from.consume(count);
+      done += count;
+    }
+    *read_bytes = done;
+    if (done == 0) {
+      ::BIO_set_retry_read(bio);
+      return 0;
+    }
+    return 1;
+  }
+
+  static int write(BIO* bio, const char* from, std::size_t count, std::size_t* written) noexcept {
+    ::BIO_clear_retry_flags(bio);
+    if (!engine_of(bio).output_.append(reinterpret_cast<const std::byte*>(from), count)) {
+      engine_of(bio).reason_ = error::no_memory;
+      *written = 0;
+      return 0; // not a retry: out of memory is the end of this connection
+    }
+    *written = count;
+    return 1;
+  }
+
+  static long control(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*/) noexcept {
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+  }
+
+  static int create(BIO* bio) noexcept {
+    ::BIO_set_init(bio, 1);
+    return 1;
+  }
+
+  static const BIO_METHOD* method() noexcept {
+    static BIO_METHOD* const made = [] {
+      BIO_METHOD* const fresh =
+          ::BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "slices");
+      if (fresh != nullptr) {
+        ::BIO_meth_set_read_ex(fresh, &read);
+        ::BIO_meth_set_write_ex(fresh, &write);
+        ::BIO_meth_set_ctrl(fresh, &control);
+        ::BIO_meth_set_create(fresh, &create);
+      }
+      return fresh;
+    }();
+    return made;
+  }
+
+  static std::uint32_t fault_of(int code) noexcept {
+    switch (code) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return certificate_fault::wrong_name;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return certificate_fault::wrong_date;
+    case X509_V_ERR_INVALID_PURPOSE:
+      return certificate_fault::wrong_usage;
+    case X509_V_ERR_CERT_REVOKED:
+      return certificate_fault::revoked;
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+      return certificate_fault::revocation_unknown;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_INVALID_CA:
+      return certificate_fault::unknown_authority;
+    default:
+      return certificate_fault::invalid;
+    }
+  }
+
+  static tls_engine& engine_of(X509_STORE_CTX* verifying) noexcept {
+    auto* const ssl = static_cast<SSL*>(
+        ::X509_STORE_CTX_get_ex_data(verifying, ::SSL_get_ex_data_X509_STORE_CTX_idx()));
+    return *static_cast<tls_engine*>(SSL_get_app_data(ssl));
+  }
+
+  // Notes the fault and goes on, so that all of them are found (TLS-05).
+  static int note_fault(int ok, X509_STORE_CTX* verifying) noexcept {
+    if (ok == 0) {
+      const int code = ::X509_STORE_CTX_get_error(verifying);
+      engine_of(verifying).faults_ |= fault_of(code);
+      ::X509_STORE_CTX_set_error(verifying, X509_V_OK);
+    }
+    return 1;
+  }
+
+  static int verify(X509_STORE_CTX* verifying, void* /*context*/) noexcept {
+    tls_engine& engine = engine_of(verifying);
+    engine.faults_ = 0;
+    ::X509_STORE_CTX_set_verify_cb(verifying, &note_fault);
+    if (::X509_verify_cert(verifying) <= 0) {
+      engine.faults_ |= certificate_fault::invalid; // a chain that cannot even be looked at
+    }
+    const std::uint32_t left = engine.faults_ & ~engine.ignored_faults_;
+    if (left == 0) {
+      ::X509_STORE_CTX_set_error(verifying, X509_V_OK);
+      return 1;
+    }
+    engine.reason_ = error::tls_certificate;
+    // The code decides which alert the peer gets.
+    ::X509_STORE_CTX_set_error(verifying, alert_code(left));
+    return 0;
+  }
+
+  static int alert_code(std::uint32_t faults) noexcept {
+    if ((faults & certificate_fault::revoked) != 0) {
+      return X509_V_ERR_CERT_REVOKED;
+    }
+    if ((faults & certificate_fault::wrong_date) != 0) {
+      return X509_V_ERR_CERT_HAS_EXPIRED;
+    }
+    if ((faults & certificate_fault::unknown_authority) != 0) {
+      return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    }
+    return X509_V_ERR_CERT_REJECTED;
+  }
+
+  static int new_session(SSL* ssl, SSL_SESSION* session) noexcept {
+    auto& engine = *static_cast<tls_engine*>(SSL_get_app_data(ssl));
+    engine.context_.keep_session({engine.peer_, engine.peer_bytes_}, session);
+    return 1; // the reference is ours now
+  }
+};
+
+void tls_engine::install(ssl_ctx_st* context) noexcept {
+  ::SSL_CTX_set_cert_verify_callback(context, &tls_callbacks::verify, nullptr);
+  ::SSL_CTX_sess_set_new_cb(context, &tls_callbacks::new_session);
+}
+
+error tls_engine::set_up() noexcept {
+  ::ERR_clear_error();
+  ssl_ = ::SSL_new(context_.handle());
+  const BIO_METHOD* const method = tls_callbacks::method();
+  BIO* const bio = ssl_ != nullptr && method != nullptr ? ::BIO_new(method) : nullptr;
+  if (bio == nullptr) {
+    ::ERR_clear_error();
+    return error::no_memory;
+  }
+  ::BIO_set_data(bio, this);
+  ::SSL_set_bio(ssl_, bio, bio);
+  SSL_set_app_data(ssl_, this);
+  return error::none;
+}
+
+error tls_engine::make_client(tls_context& context, const tls_peer& peer,
+                              memory::unique<tls_engine>& made) noexcept {
+  made.reset(memory::create<tls_engine>(context, peer.ignored_faults));
+  if (made == nullptr) {
+    return error::no_memory;
+  }
+  if (const error reason = made->set_up(); reason != error::none) {
+    return reason;
+  }
+  return made->expect(peer);
+}
+
+error tls_engine::make_server(tls_context& context, memory::unique<tls_engine>& made) noexcept {
+  made.reset(memory::create<tls_engine>(context, 0u));
+  if (made == nullptr) {
+    return error::no_memory;
+  }
+  if (const error reason = made->set_up(); reason != error::none) {
+    return reason;
+  }
+  ::SSL_set_accept_state(made->ssl_);
+  ::SSL_set_verify(made->ssl_,
+                   context.demands_client_certificate()
+                       ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                       : SSL_VERIFY_NONE,
+                   nullptr);
+  return error::none;
+}
+
+// Chain, name or address, dates and server usage (TLS-04); SNI for names only (TLS-09).
+error tls_engine::expect(const tls_peer& peer) noexcept {
+  ::SSL_set_connect_state(ssl_);
+  ::SSL_set_verify(ssl_, SSL_VERIFY_PEER, nullptr);
+  X509_VERIFY_PARAM* const wanted = ::SSL_get0_param(ssl_);
+  ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  unsigned char address[sizeof(in6_addr)];
+  const bool is_address = ::inet_pton(AF_INET, peer.host, address) == 1 ||
+                          ::inet_pton(AF_INET6, peer.host, address) == 1;
+  if (is_address) {
+    if (::X509_VERIFY_PARAM_set1_ip_asc(wanted, peer.host) != 1) {
+      return error::no_memory;
+    }
+  } else {
+    const std::string_view host(peer.host);
+    if (host.empty() || host.size() > 253) {
+      return error::invalid_argument;
+    }
+    // SSL_set_tlsext_host_name() is a macro with a C cast; this is what it does.
+    if (::X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) != 1 ||
+        ::SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                   const_cast<char*>(peer.host)) != 1) {
+      return error::no_memory;
+    }
+  }
+  // Sessions made while faults were ignored must not serve a stricter client.
+  char* at = peer_;
+  const std::string_view host(peer.host);
+  at = std::copy(host.begin(), host.end(), at);
+  *at++ = ':';
+  at = std::to_chars(at, peer_ + sizeof peer_, unsigned{peer.port}).ptr;
+  *at++ = '/';
+  at = std::to_chars(at, peer_ + sizeof peer_, ignored_faults_).ptr;
+  peer_bytes_ = static_cast<std::uint16_t>(at - peer_);
+  if (SSL_SESSION* const session = context_.take_session({peer_, peer_bytes_});
+      session != nullptr) {
+    ::SSL_set_session(ssl_, session);
+    ::SSL_SESSION_free(session);
+  }
+  return error::none;
+}
+
+tls_engine::~tls_engine() {
+  if (ssl_ != nullptr) {
+    // OpenSSL counts a connection that ends without close_notify as broken and makes its session
+    // useless; a WebSocket whose peer just hangs up is everyday life.
+    if (reason_ == error::none) {
+      ::SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
+    ::SSL_free(ssl_);
+  }
+}
+
+tls_status tls_engine::ended(int returned, error otherwise) noexcept {
+  switch (::SSL_get_error(ssl_, returned)) {
+  case SSL_ERROR_WANT_READ:
+    return tls_status::need_input;
+  case SSL_ERROR_ZERO_RETURN:
+    return tls_status::closed;
+  default:
+    if (reason_ == error::none) {
+      reason_ = otherwise;
+    }
+    ::ERR_clear_error();
+    return tls_status::failed;
+  }
+}
+
+tls_status tls_engine::handshake() noexcept {
+  if (reason_ != error::none) {
+    return tls_status::failed;
+  }
+  ::ERR_clear_error();
+  const int returned = ::SSL_do_handshake(ssl_);
+  if (returned == 1) {
+    return tls_status::done;
+  }
+  const tls_status status = ended(returned, error::tls_handshake);
+  if (status == tls_status::closed) {
+    reason_ = error::tls_handshake;
+    return tls_status::failed;
+  }
+  return status;
+}
+
+tls_status tls_engine::read(std::span<std::byte> to, std::size_t& read_bytes) noexcept {
+  read_bytes = 0;
+  if (reason_ != error::none) {
+    return tls_status::failed;
+  }
+  ::ERR_clear_error();
+  const int returned = ::SSL_read_ex(ssl_, to.data(), to.size(), &read_bytes);
+  return returned == 1 ? tls_status::done : ended(returned, error::tls_record);
+}
+
+tls_status tls_engine::write(std::span<const std::byte> from) noexcept {
+  if (reason_ != error::none) {
+    return tls_status::failed;
+  }
+  while (!from.empty()) {
+    ::ERR_clear_error();
+    std::size_t written = 0;
+    const int returned = ::SSL_write_ex(ssl_, from.data(), from.size(), &written);
+    if (returned != 1) {
+      // The write side never asks to retry, and after the handshake nothing waits for input.
+      const tls_status status = ended(returned, error::tls_record);
+      if (status != tls_status::failed) {
+        reason_ = error::tls_record;
+      }
+      return tls_status::failed;
+    }
+    from = from.subspan(written);
+  }
+  return tls_status::done;
+}
+
+void tls_engine::close() noexcept {
+  if (close_sent_ || reason_ != error::none || SSL_in_init(ssl_) != 0) {
+    return;
+  }
+  close_sent_ = true;
+  ::ERR_clear_error();
+  ::SSL_shutdown(ssl_);
+  ::ERR_clear_error();
+}
+
+bool tls_engine::has_pending() const noexcept {
+  return ::SSL_has_pending(ssl_) != 0 || !cipher_in_.empty();
+}
+
+bool tls_engine::resumed() const noexcept {
+  return ::SSL_session_reused(ssl_) == 1;
+}
+
+int tls_engine::protocol_version() const noexcept {
+  return ::SSL_version(ssl_);
+}
+
+int tls_engine::cipher_bits() const noexcept {
+  return ::SSL_CIPHER_get_bits(::SSL_get_current_cipher(ssl_), nullptr);
+}
+
+} // namespace sluice::io

@@ -1,0 +1,104 @@
+#pragma once
+
+#include "core/error.hpp"
+#include "core/memory.hpp"
+#include "core/slice_queue.hpp"
+#include "io/tls_context.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+struct ssl_st;
+struct bio_st;
+struct x509_store_ctx_st;
+
+namespace sluice::io {
+
+/// What a client checks its peer against.
+struct tls_peer {
+  const char* host = "";            // name or IP address, ASCII, IPv6 without brackets
+  std::uint16_t port = 0;           // with the host, the key for session resumption
+  std::uint32_t ignored_faults = 0; // certificate_fault bits that do not matter
+};
+
+/// How a step of the engine ended.
+enum class tls_status : std::uint8_t {
+  done,       // it did what was asked
+  need_input, // append ciphertext to cipher_in() and call again
+  closed,     // the peer sent close_notify: nothing more will come
+  failed,     // see tls_engine::reason(); output() may hold an alert for the peer
+};
+
+/// TLS over bytes: ciphertext comes in as slices and is read by OpenSSL straight out of them,
+/// ciphertext to send is appended to output(). No system call, no waiting. The write side always
+/// accepts, because OpenSSL does not take "retry" in the middle of a write well (a KeyUpdate may be
+/// due just then, openssl/openssl#8677); so bound what you write, and send output() after every
+/// call: handshake messages, tickets, key updates and alerts appear there at any time.
+/// Not thread-safe: one thread at a time.
+class tls_engine {
+public:
+  /// A client engine; no_memory or invalid_argument (a host that is too long).
+  [[nodiscard]] static error make_client(tls_context& context, const tls_peer& peer,
+                                         memory::unique<tls_engine>& made) noexcept;
+  /// A server engine.
+  [[nodiscard]] static error make_server(tls_context& context,
+                                         memory::unique<tls_engine>& made) noexcept;
+  /// Makes the engines of an OpenSSL context check certificates and keep sessions this way.
+  static void install(ssl_ctx_st* context) noexcept;
+  ~tls_engine();
+  tls_engine(const tls_engine&) = delete;
+  tls_engine& operator=(const tls_engine&) = delete;
+
+  [[nodiscard]] slice_queue& cipher_in() noexcept { return cipher_in_; }
+  [[nodiscard]] memory::growable<std::byte>& output() noexcept { return output_; }
+
+  /// Goes on with the handshake; done once it is complete.
+  [[nodiscard]] tls_status handshake() noexcept;
+
+  /// Decrypts the next bytes of at most one record into `to`; `read_bytes` > 0 with done.
+  [[nodiscard]] tls_status read(std::span<std::byte> to, std::size_t& read_bytes) noexcept;
+
+  /// Encrypts all of `from` into output(): about 2 % and 30 bytes per 16 KiB more than it is.
+  [[nodiscard]] tls_status write(std::span<const std::byte> from) noexcept;
+
+  /// Appends close_notify to output(), once.
+  void close() noexcept;
+
+  /// After failed: tls_certificate, tls_handshake, tls_record (bad MAC, bad record, alert) or
+  /// no_memory.
+  [[nodiscard]] error reason() const noexcept { return reason_; }
+  /// certificate_fault bits that were found, the ignored ones included (also when all is well).
+  [[nodiscard]] std::uint32_t certificate_faults() const noexcept { return faults_; }
+  /// Ciphertext of a record that is not complete, or records not yet read.
+  [[nodiscard]] bool has_pending() const noexcept;
+
+  [[nodiscard]] bool resumed() const noexcept;
+  [[nodiscard]] int protocol_version() const noexcept; // 0x0303: TLS 1.2, 0x0304: TLS 1.3
+  [[nodiscard]] int cipher_bits() const noexcept;      // strength of the key in use
+
+private:
+  tls_engine(tls_context& context, std::uint32_t ignored_faults) noexcept
+      : context_(context), ignored_faults_(ignored_faults) {}
+  template <typename T, typename... Args> friend T* memory::create(Args&&...) noexcept;
+
+  friend struct tls_callbacks;
+
+  [[nodiscard]] error set_up() noexcept;
+  [[nodiscard]] error expect(const tls_peer& peer) noexcept;
+  [[nodiscard]] tls_status ended(int returned, error otherwise) noexcept;
+
+  tls_context& context_;
+  ssl_st* ssl_ = nullptr;
+  slice_queue cipher_in_;
+  memory::growable<std::byte> output_;
+  std::uint32_t faults_ = 0;
+  std::uint32_t ignored_faults_;
+  error reason_ = error::none;
+  bool close_sent_ = false;
+  std::uint16_t peer_bytes_ = 0;
+  char peer_[tls_context::max_peer_bytes];
+};
+
+} // namespace sluice::io

@@ -1,0 +1,380 @@
+#include "io/tls_engine.hpp"
+
+#include "support/slices.hpp"
+#include "support/test_ca.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace sluice::io {
+namespace {
+
+using test::bytes_of;
+using test::test_ca;
+using test::test_certificate;
+using test::test_identity;
+
+namespace fault = certificate_fault;
+
+const test_ca& authority() {
+  static const test_ca made;
+  return made;
+}
+
+// A client and a server engine with the bytes between them in the test's hands.
+struct pair {
+  test::heap_buffer_owner heap;
+  memory::unique<tls_context> client_context;
+  memory::unique<tls_context> server_context;
+  memory::unique<tls_engine> client;
+  memory::unique<tls_engine> server;
+  std::size_t piece_bytes = SIZE_MAX; // how ciphertext is cut into slices
+  std::uint64_t carried_bytes = 0;
+
+  void make(const test_identity& identity, const tls_peer& peer, tls_settings client_settings,
+            tls_settings server_settings) {
+    server_settings.certificate_pem = bytes_of(identity.certificate);
+    server_settings.private_key_pem = bytes_of(identity.key);
+    ASSERT_EQ(tls_context::make_server(server_settings, server_context), error::none);
+    ASSERT_EQ(tls_context::make_client(client_settings, client_context), error::none);
+    engines(peer);
+  }
+  void make(const test_identity& identity, const tls_peer& peer = {.host = "localhost"}) {
+    tls_settings client_settings;
+    client_settings.ca_pem = bytes_of(authority().root());
+    make(identity, peer, client_settings, {});
+  }
+  void engines(const tls_peer& peer) {
+    ASSERT_EQ(tls_engine::make_client(*client_context, peer, client), error::none);
+    ASSERT_EQ(tls_engine::make_server(*server_context, server), error::none);
+  }
+
+  bool carry(tls_engine& from, tls_engine& to) {
+    memory::growable<std::byte>& out = from.output();
+    std::span<const std::byte> left(out.data(), out.size());
+    const bool any = !left.empty();
+    carried_bytes += left.size();
+    while (!left.empty()) {
+      const std::size_t count = std::min(left.size(), piece_bytes);
+      EXPECT_TRUE(heap.push(to.cipher_in(), left.first(count)));
+      left = left.subspan(count);
+    }
+    out.clear();
+    return any;
+  }
+
+  // Runs both handshakes until neither moves; true if both are done.
+  bool shake() {
+    tls_status at_client = tls_status::need_input;
+    tls_status at_server = tls_status::need_input;
+    bool moved = true;
+    while (moved) {
+      at_client = client->handshake();
+      moved = carry(*client, *server);
+      at_server = server->handshake();
+      moved = carry(*server, *client) || moved;
+    }
+    return at_client == tls_status::done && at_server == tls_status::done;
+  }
+
+  ~pair() {
+    client.reset();
+    server.reset();
+  }
+};
+
+std::string read_all(tls_engine& from, tls_status& last) {
+  std::string got;
+  std::byte room[4096];
+  for (;;) {
+    std::size_t count = 0;
+    last = from.read(room, count);
+    if (last != tls_status::done) {
+      return got;
+    }
+    got.append(reinterpret_cast<const char*>(room), count);
+  }
+}
+
+std::string pattern(std::size_t size) {
+  std::string made(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) {
+    made[i] = static_cast<char>(i * 131 + (i >> 8));
+  }
+  return made;
+}
+
+TEST(tls_engine, carries_bytes_both_ways_in_both_versions) {
+  for (const tls_version version : {tls_version::tls1_2, tls_version::tls1_3}) {
+    pair ends;
+    tls_settings client;
+    client.ca_pem = bytes_of(authority().root());
+    client.highest = version;
+    ends.make(authority().issue(), {.host = "localhost"}, client, {});
+    ASSERT_TRUE(ends.shake());
+    EXPECT_EQ(ends.client->protocol_version(), version == tls_version::tls1_3 ? 0x0304 : 0x0303);
+    EXPECT_GE(ends.client->cipher_bits(), 128);
+    EXPECT_EQ(ends.client->certificate_faults(), 0u);
+
+    const std::string sent = pattern(100'000);
+    ASSERT_EQ(ends.client->write(bytes_of(sent)), tls_status::done);
+    ends.carry(*ends.client, *ends.server);
+    tls_status last;
+    EXPECT_EQ(read_all(*ends.server, last), sent);
+    EXPECT_EQ(last, tls_status::need_input);
+
+    ASSERT_EQ(ends.server->write(bytes_of(sent)), tls_status::done);
+    ends.carry(*ends.server, *ends.client);
+    EXPECT_EQ(read_all(*ends.client, last), sent);
+    EXPECT_EQ(last, tls_status::need_input);
+  }
+}
+
+TEST(tls_engine, many_records_in_one_slice_are_all_delivered) {
+  pair ends;
+  ends.make(authority().issue());
+  ASSERT_TRUE(ends.shake());
+  std::string sent;
+  for (int i = 0; i < 17; ++i) {
+    const std::string one = pattern(125);
+    sent += one;
+    ASSERT_EQ(ends.server->write(bytes_of(one)), tls_status::done);
+  }
+  ends.carry(*ends.server, *ends.client);
+  tls_status last;
+  EXPECT_EQ(read_all(*ends.client, last), sent);
+}
+
+TEST(tls_engine, every_cut_of_the_stream_gives_the_same_bytes) {
+  for (const std::size_t piece : {1u, 2u, 3u, 5u, 7u, 29u, 1000u}) {
+    pair ends;
+    ends.piece_bytes = piece;
+    ends.make(authority().issue());
+    ASSERT_TRUE(ends.shake()) << piece;
+    const std::string sent = pattern(20'000);
+    ASSERT_EQ(ends.server->write(bytes_of(sent)), tls_status::done);
+    ends.carry(*ends.server, *ends.client);
+    tls_status last;
+    EXPECT_EQ(read_all(*ends.client, last), sent) << piece;
+  }
+}
+
+TEST(tls_engine, close_notify_is_an_end_and_its_absence_is_not) {
+  pair ends;
+  ends.make(authority().issue());
+  ASSERT_TRUE(ends.shake());
+  const std::string last_words = "bye";
+  ASSERT_EQ(ends.server->write(bytes_of(last_words)), tls_status::done);
+  ends.server->close();
+  ends.server->close();
+  ends.carry(*ends.server, *ends.client);
+  tls_status last;
+  EXPECT_EQ(read_all(*ends.client, last), last_words);
+  EXPECT_EQ(last, tls_status::closed);
+}
+
+TEST(tls_engine, a_flipped_bit_in_a_record_is_refused_and_earlier_records_are_delivered) {
+  pair ends;
+  ends.make(authority().issue());
+  ASSERT_TRUE(ends.shake());
+  const std::string good = "good";
+  const std::string bad = "bad";
+  ASSERT_EQ(ends.server->write(bytes_of(good)), tls_status::done);
+  const std::size_t first_record_bytes = ends.server->output().size();
+  ASSERT_EQ(ends.server->write(bytes_of(bad)), tls_status::done);
+  ends.server->output()[first_record_bytes + 6] ^= std::byte{0x10};
+  ends.carry(*ends.server, *ends.client);
+  tls_status last;
+  EXPECT_EQ(read_all(*ends.client, last), good);
+  EXPECT_EQ(last, tls_status::failed);
+  EXPECT_EQ(ends.client->reason(), error::tls_record);
+  EXPECT_GT(ends.client->output().size(), 0u); // the alert
+  EXPECT_EQ(read_all(*ends.client, last), "");
+  EXPECT_EQ(last, tls_status::failed); // for good
+}
+
+TEST(tls_engine, something_that_is_not_tls_is_refused) {
+  pair ends;
+  ends.make(authority().issue());
+  (void)ends.client->handshake();
+  const std::string plain = "HTTP/1.1 400 Bad Request\r\n\r\n";
+  ASSERT_TRUE(ends.heap.push(ends.client->cipher_in(), bytes_of(plain)));
+  EXPECT_EQ(ends.client->handshake(), tls_status::failed);
+  EXPECT_EQ(ends.client->reason(), error::tls_handshake);
+}
+
+TEST(tls_engine, a_resumed_session_needs_no_certificate_and_is_used_once) {
+  pair ends;
+  ends.make(authority().issue(), {.host = "localhost", .port = 1});
+  ASSERT_TRUE(ends.shake());
+  EXPECT_FALSE(ends.client->resumed());
+  tls_status last;
+  (void)read_all(*ends.client, last); // takes the tickets
+  ends.engines({.host = "localhost", .port = 1});
+  ASSERT_TRUE(ends.shake());
+  EXPECT_TRUE(ends.client->resumed());
+
+  ends.engines({.host = "localhost", .port = 2}); // another service
+  ASSERT_TRUE(ends.shake());
+  EXPECT_FALSE(ends.client->resumed());
+}
+
+TEST(tls_engine, TLS_04_the_certificate_table) {
+  struct row {
+    const char* what;
+    test_identity identity;
+    const char* host;
+    std::uint32_t faults;
+  };
+  const test_ca stranger;
+  test_certificate plain;
+  test_certificate other_name{.alternative_names = "DNS:example.org"};
+  test_certificate wildcard{.alternative_names = "DNS:*.example.org"};
+  test_certificate partial{.alternative_names = "DNS:w*.example.org"};
+  test_certificate no_names{.common_name = "localhost", .alternative_names = ""};
+  test_certificate expired{.valid_from_days = -20, .valid_to_days = -10};
+  test_certificate early{.valid_from_days = 10, .valid_to_days = 20};
+  test_certificate usage{.extended_usage = "clientAuth"};
+  test_certificate self{.self_signed = true};
+  test_certificate everything{.alternative_names = "DNS:example.org",
+                              .valid_from_days = -20,
+                              .valid_to_days = -10,
+                              .extended_usage = "clientAuth"};
+  const test_ca& ca = authority();
+  const row rows[] = {
+      {"valid", ca.issue(plain), "localhost", 0},
+      {"valid address", ca.issue(plain), "127.0.0.1", 0},
+      {"wrong address", ca.issue(plain), "127.0.0.2", fault::wrong_name},
+      {"wrong name", ca.issue(other_name), "localhost", fault::wrong_name},
+      {"wildcard", ca.issue(wildcard), "www.example.org", 0},
+      {"wildcard, two labels", ca.issue(wildcard), "a.b.example.org", fault::wrong_name},
+      {"partial wildcard", ca.issue(partial), "www.example.org", fault::wrong_name},
+      {"name only in the subject", ca.issue(no_names), "localhost", fault::wrong_name},
+      {"expired", ca.issue(expired), "localhost", fault::wrong_date},
+      {"not yet valid", ca.issue(early), "localhost", fault::wrong_date},
+      {"wrong usage", ca.issue(usage), "localhost", fault::wrong_usage},
+      {"self-signed", ca.issue(self), "localhost", fault::unknown_authority},
+      {"unknown authority", stranger.issue(plain), "localhost", fault::unknown_authority},
+      {"missing intermediate", ca.issue_without_chain(plain), "localhost",
+       fault::unknown_authority},
+      {"everything", ca.issue(everything), "localhost",
+       fault::wrong_name | fault::wrong_date | fault::wrong_usage},
+  };
+  for (const row& at : rows) {
+    {
+      pair ends;
+      ends.make(at.identity, {.host = at.host});
+      EXPECT_EQ(ends.shake(), at.faults == 0) << at.what;
+      EXPECT_EQ(ends.client->certificate_faults(), at.faults) << at.what;
+      if (at.faults != 0) {
+        EXPECT_EQ(ends.client->reason(), error::tls_certificate) << at.what;
+        EXPECT_EQ(ends.server->reason(), error::tls_handshake) << at.what << ": sees the alert";
+      }
+    }
+    for (std::uint32_t bit = 1; bit <= fault::invalid; bit <<= 1) { // each removes its own only
+      pair ends;
+      ends.make(at.identity, {.host = at.host, .ignored_faults = bit});
+      EXPECT_EQ(ends.shake(), (at.faults & ~bit) == 0) << at.what << " ignoring " << bit;
+    }
+  }
+}
+
+TEST(tls_engine, TLS_15_revocation_counts_only_when_it_is_asked_for) {
+  const test_identity identity = authority().issue();
+  const std::string list = authority().revoke(identity);
+  std::string file = testing::TempDir() + "sluice_crl_XXXXXX";
+  char* const path = file.data();
+  const int fd = ::mkstemp(path);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(::write(fd, list.data(), list.size()), static_cast<ssize_t>(list.size()));
+  ::close(fd);
+  tls_settings client;
+  client.ca_pem = bytes_of(authority().root());
+  client.revocation_file = path;
+  {
+    pair ends;
+    ends.make(identity, {.host = "localhost"}, client, {});
+    EXPECT_TRUE(ends.shake());
+  }
+  client.check_revocation = true;
+  {
+    pair ends;
+    ends.make(identity, {.host = "localhost"}, client, {});
+    EXPECT_FALSE(ends.shake());
+    EXPECT_EQ(ends.client->certificate_faults(), fault::revoked);
+  }
+  {
+    pair ends;
+    ends.make(authority().issue(), {.host = "localhost"}, client, {});
+    EXPECT_TRUE(ends.shake());
+  }
+  client.revocation_file = nullptr;
+  {
+    pair ends;
+    ends.make(identity, {.host = "localhost"}, client, {});
+    EXPECT_FALSE(ends.shake());
+    EXPECT_EQ(ends.client->certificate_faults(), fault::revocation_unknown);
+  }
+  std::remove(path);
+}
+
+TEST(tls_engine, a_server_that_demands_a_certificate_refuses_a_client_without_one) {
+  tls_settings server;
+  server.ca_pem = bytes_of(authority().root());
+  server.demand_client_certificate = true;
+  tls_settings client;
+  client.ca_pem = bytes_of(authority().root());
+  {
+    pair ends;
+    ends.make(authority().issue(), {.host = "localhost"}, client, server);
+    EXPECT_FALSE(ends.shake());
+  }
+  const test_identity me = authority().issue({.extended_usage = "clientAuth"});
+  client.certificate_pem = bytes_of(me.certificate);
+  client.private_key_pem = bytes_of(me.key);
+  {
+    pair ends;
+    ends.make(authority().issue(), {.host = "localhost"}, client, server);
+    EXPECT_TRUE(ends.shake());
+  }
+}
+
+TEST(tls_engine, settings_that_cannot_work_are_refused) {
+  memory::unique<tls_context> made;
+  EXPECT_EQ(tls_context::make_server({}, made), error::tls_settings); // no certificate
+  const test_identity one = authority().issue();
+  const test_identity two = authority().issue();
+  tls_settings mixed;
+  mixed.certificate_pem = bytes_of(one.certificate);
+  mixed.private_key_pem = bytes_of(two.key);
+  EXPECT_EQ(tls_context::make_server(mixed, made), error::tls_settings);
+  tls_settings nothing_there;
+  nothing_there.ca_file = "/nonexistent/ca.pem";
+  EXPECT_EQ(tls_context::make_client(nothing_there, made), error::tls_settings);
+  tls_settings no_pem;
+  const std::string text = "this is not PEM";
+  no_pem.ca_pem = bytes_of(text);
+  EXPECT_EQ(tls_context::make_client(no_pem, made), error::tls_settings);
+}
+
+TEST(tls_engine, no_common_version_is_a_handshake_failure) {
+  tls_settings client;
+  client.ca_pem = bytes_of(authority().root());
+  client.highest = tls_version::tls1_2;
+  tls_settings server;
+  server.lowest = tls_version::tls1_3;
+  pair ends;
+  ends.make(authority().issue(), {.host = "localhost"}, client, server);
+  EXPECT_FALSE(ends.shake());
+  EXPECT_EQ(ends.client->reason(), error::tls_handshake);
+  EXPECT_EQ(ends.server->reason(), error::tls_handshake);
+}
+
+} // namespace
+} // namespace sluice::io

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
+#include <initializer_list>
 
 // wmain() may be written in C or C++, with or without parameters; in C++ each form has a symbol of
 // its own. Exactly one of them is there, the others stay null.

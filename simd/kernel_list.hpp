@@ -10,7 +10,17 @@ extern const kernel_table kernels;
 }
 
 #if defined(__x86_64__)
+namespace ssse3 {
+extern const kernel_table kernels;
+}
 namespace avx2 {
+extern const kernel_table kernels;
+}
+namespace avx512 {
+extern const kernel_table kernels;
+}
+#elif defined(__aarch64__)
+namespace neon {
 extern const kernel_table kernels;
 }
 #endif

@@ -1,4 +1,4 @@
-#include "simd/generic/utf8_scalar.hpp"
+#include "simd/generic/utf8_state.hpp"
 #include "simd/kernel_list.hpp"
 
 #include <bit>
@@ -29,9 +29,10 @@ void unmask(std::byte* p, std::size_t n, std::uint32_t key) noexcept {
 }
 
 utf8_result validate(const std::byte* s, std::size_t n, utf8_state& state) noexcept {
+  utf8_state now = state;
   std::size_t i = 0;
   while (i < n) {
-    if (state.due == 0 && n - i >= 8) {
+    if (now.due == 0 && n - i >= 8) {
       std::uint64_t word;
       std::memcpy(&word, s + i, 8);
       if ((word & 0x8080808080808080u) == 0) {
@@ -39,10 +40,11 @@ utf8_result validate(const std::byte* s, std::size_t n, utf8_state& state) noexc
         continue;
       }
     }
-    if (!utf8_step(state, static_cast<std::uint8_t>(s[i])))
+    if (!utf8_step(now, std::to_integer<std::uint8_t>(s[i])))
       return {false, i};
     ++i;
   }
+  state = now;
   return {true, 0};
 }
 

@@ -1,0 +1,39 @@
+// An echo server in thirty lines. Run it, then talk to it with any WebSocket client:
+//   ./native_echo 9001 &
+//   /usr/bin/python3 -m websockets ws://127.0.0.1:9001/
+#include <sluice/sluice.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+class echo final : public sluice::connection_handler {
+  void on_message(sluice::connection& from, const sluice::view& message) noexcept override {
+    if (from.send(message.type(), message.bytes()) == sluice::error::would_block) {
+      from.close(sluice::close_status::policy_violation, "reads too slowly");
+    }
+  }
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+  sluice::loop loop;
+  echo handler;
+  sluice::listener* listener = nullptr;
+  sluice::listen_settings settings;
+  settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  settings.connection.take = sluice::delivery::messages;
+  sluice::error failed = loop.open();
+  if (failed == sluice::error::none) {
+    failed = loop.listen(settings, handler, listener);
+  }
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_echo: %s\n", sluice::to_string(failed));
+    return 1;
+  }
+  std::printf("listening on port %u\n", static_cast<unsigned>(listener->port()));
+  std::fflush(stdout);
+  return loop.run() == sluice::error::none ? 0 : 1;
+}

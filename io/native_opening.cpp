@@ -1,0 +1,422 @@
+#include "core/http_text.hpp"
+#include "core/server_handshake.hpp"
+#include "io/crypto.hpp"
+#include "io/native_connection.hpp"
+#include "io/system_error.hpp"
+#include "io/view_access.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+// The opening handshake of both roles, and how a client gets its socket.
+
+namespace sluice::io {
+namespace {
+
+constexpr std::size_t max_host_bytes = 255; // RFC 1035 section 2.3.4
+
+void set_no_delay(int fd) noexcept {
+  const int on = 1;
+  // Fails on sockets that are not TCP, which have nothing to delay.
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+bool is_visible(std::string_view text) noexcept {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+} // namespace
+
+// ---- server ----
+
+error native_connection::start_server(std::span<const std::byte> already_read) noexcept {
+  opening_ = memory::make_unique<opening>(protocol_limits(limits_of()));
+  if (opening_ == nullptr) {
+    return error::no_memory;
+  }
+  set_no_delay(recv_.socket.fd);
+  while (!already_read.empty()) {
+    buffer* const copy = home_.buffers().take(
+        already_read.size() > buffer_class_bytes[0] ? buffer_class::large : buffer_class::small);
+    if (copy == nullptr) {
+      return error::no_memory;
+    }
+    const std::size_t count = std::min<std::size_t>(already_read.size(), copy->capacity_bytes);
+    std::memcpy(copy->bytes, already_read.data(), count);
+    if (!rx_.inbox().push({copy, 0, static_cast<std::uint32_t>(count)})) {
+      release_buffer(*copy);
+      return error::no_memory;
+    }
+    already_read = already_read.subspan(count);
+  }
+  if (limits_of().handshake_timeout.count() > 0) {
+    home_.timers().arm(timer_, home_.now(), limits_of().handshake_timeout);
+  }
+  home_.queue_ready(*this);
+  return error::none;
+}
+
+// What has arrived belongs to the head until it is complete; frames may follow it in the same
+// slice.
+void native_connection::run_opening() noexcept {
+  slice_queue& inbox = rx_.inbox();
+  http_head& head = self_ == role::server ? static_cast<http_head&>(opening_->request)
+                                          : static_cast<http_head&>(opening_->response);
+  while (!inbox.empty() && !end_after_flush_) {
+    const http_head::feed_result fed = head.feed({inbox.front_bytes(), inbox.front_size_bytes()});
+    inbox.consume(fed.consumed_bytes);
+    if (fed.reason != error::none) {
+      fail_opening(fed.reason);
+      return;
+    }
+    if (fed.complete) {
+      if (self_ == role::server) {
+        answer_request();
+      } else {
+        check_response();
+      }
+      return;
+    }
+  }
+  if (eof_) {
+    fail_opening(error::end_of_stream);
+  } else {
+    arm_recv();
+  }
+}
+
+void native_connection::answer_request() noexcept {
+  opening& now = *opening_;
+  const upgrade_check checked = check_upgrade_request(now.request, now.key);
+  if (checked.reason != error::none) {
+    refuse(checked.reason, checked.http_status, {});
+    return;
+  }
+  const upgrade_decision decision =
+      handler_->on_upgrade(*this, detail::view_access::request(now.request));
+  if (state_ == connection_state::closed) {
+    return; // aborted in the callback
+  }
+  const bool lines_ok = are_header_lines(decision.header_lines);
+  const bool refused = decision.status != 101;
+  if (!lines_ok || (refused && (decision.status < 300 || decision.status > 599)) ||
+      (!decision.subprotocol.empty() && !offers_subprotocol(now.request, decision.subprotocol))) {
+    refuse(error::invalid_argument, 500, {});
+    return;
+  }
+  if (refused) {
+    refuse(error::upgrade_refused, decision.status, decision.header_lines);
+    return;
+  }
+  if (!make_handshake_accept(now.key)) {
+    refuse(error::random_failed, 500, {});
+    return;
+  }
+  memory::growable<char> answer;
+  append_upgrade_response(answer, now.key, decision.subprotocol, decision.header_lines);
+  if (!answer.ok() || queue_bytes(answer.view()) != error::none) {
+    end(error::no_memory);
+    return;
+  }
+  shown_ = true;
+  opened(decision.subprotocol);
+}
+
+void native_connection::refuse(error reason, std::uint16_t http_status,
+                               std::string_view header_lines) noexcept {
+  memory::growable<char> answer;
+  append_refusal(answer, http_status, header_lines);
+  if (!answer.ok() || queue_bytes(answer.view()) != error::none) {
+    end(reason);
+    return;
+  }
+  home_.log(log_level::info, "upgrade refused", id_, reason);
+  end_when_flushed(reason, true);
+}
+
+void native_connection::fail_opening(error reason) noexcept {
+  if (self_ == role::server && reason != error::end_of_stream && reason != error::no_memory) {
+    refuse(reason, http_status_for(reason), {});
+  } else {
+    end(reason == error::end_of_stream && self_ == role::client ? error::response_truncated
+                                                                : reason);
+  }
+}
+
+void native_connection::opened(std::string_view subprotocol) noexcept {
+  state_ = connection_state::open;
+  was_open_ = true;
+  shown_ = true;
+  last_received_ = home_.now_16ms();
+  home_.timers().cancel(timer_);
+  arm_liveness();
+  ++home_.counters().handshakes_done;
+  interrupted_ = false;
+  handler_->on_open(*this, subprotocol);
+  opening_.reset(); // the subprotocol lies in it
+  // run() goes on with the frames behind the head.
+}
+
+// ---- client ----
+
+/// A look-up on a thread of its own; owned by that thread, then by the mail it becomes.
+struct lookup final : mail {
+  char host[max_host_bytes + 1] = {};
+  char service[6] = {};
+  native_connection* asker = nullptr; // the loop's thread
+  mailbox* box = nullptr;             // holds a reference
+  addrinfo* found = nullptr;
+  error failed = error::none;
+};
+
+void forget_asker(lookup& of) noexcept {
+  of.asker = nullptr;
+}
+
+namespace {
+
+addrinfo hints(int flags) noexcept {
+  addrinfo made{};
+  made.ai_flags = flags | AI_NUMERICSERV;
+  made.ai_family = AF_UNSPEC;
+  made.ai_socktype = SOCK_STREAM;
+  return made;
+}
+
+void* look_up(void* given) noexcept {
+  auto* const wanted = static_cast<lookup*>(given);
+  const addrinfo how = hints(0);
+  const int status = ::getaddrinfo(wanted->host, wanted->service, &how, &wanted->found);
+  if (status != 0) {
+    wanted->found = nullptr;
+    wanted->failed = status == EAI_MEMORY ? error::no_memory : error::name_not_resolved;
+  }
+  mailbox* const box = wanted->box;
+  box->post(*wanted);
+  box->release();
+  return nullptr;
+}
+
+void found_addresses(mail& arrived, bool dropped) noexcept {
+  auto& done = static_cast<lookup&>(arrived);
+  native_connection* const asker = dropped ? nullptr : done.asker;
+  if (asker != nullptr) {
+    asker->addresses_found(done.found, done.failed);
+  } else if (done.found != nullptr) {
+    ::freeaddrinfo(done.found);
+  }
+  memory::destroy(&done);
+}
+
+error start_lookup(lookup& wanted) noexcept {
+  pthread_attr_t attributes;
+  if (::pthread_attr_init(&attributes) != 0) {
+    return error::no_memory;
+  }
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  // The thread is ours: the application's signals are not for it.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t made{};
+  const int status = ::pthread_create(&made, &attributes, &look_up, &wanted);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_attr_destroy(&attributes);
+  return status == 0 ? error::none : error::no_memory;
+}
+
+} // namespace
+
+error native_connection::start_client(const connect_settings& to) noexcept {
+  const std::string_view host = to.host != nullptr ? to.host : "";
+  const std::string_view target = to.target != nullptr ? to.target : "/";
+  const std::string_view lines = to.header_lines != nullptr ? to.header_lines : "";
+  const std::string_view offered = to.subprotocols != nullptr ? to.subprotocols : "";
+  const std::string_view origin = to.origin != nullptr ? to.origin : "";
+  const std::string_view host_header = to.host_header != nullptr ? to.host_header : "";
+  if (host.empty() || host.size() > max_host_bytes || !is_visible(host) ||
+      !target.starts_with('/') || !is_visible(target) || !are_header_lines(lines) ||
+      !is_field_value(offered) || !is_field_value(origin) || !is_visible(host_header)) {
+    return error::invalid_argument;
+  }
+  opening_ = memory::make_unique<opening>(protocol_limits(limits_of()));
+  if (opening_ == nullptr) {
+    return error::no_memory;
+  }
+  if (!make_handshake_key(opening_->key)) {
+    return error::random_failed;
+  }
+  char service[6] = {};
+  const auto written = std::to_chars(service, service + sizeof service - 1, to.port);
+  const std::string_view port(service, static_cast<std::size_t>(written.ptr - service));
+
+  memory::growable<char>& request = opening_->request_text;
+  request.append("GET ");
+  request.append(target);
+  request.append(" HTTP/1.1\r\nHost: ");
+  if (!host_header.empty()) {
+    request.append(host_header);
+  } else {
+    const bool is_v6 = host.find(':') != std::string_view::npos;
+    request.append(is_v6 ? "[" : "");
+    request.append(host);
+    request.append(is_v6 ? "]" : "");
+    if (to.port != 80) {
+      request.append(":");
+      request.append(port);
+    }
+  }
+  request.append("\r\n");
+  append_upgrade_fields(request, opening_->key);
+  if (!origin.empty()) {
+    request.append("Origin: ");
+    request.append(origin);
+    request.append("\r\n");
+  }
+  if (!offered.empty()) {
+    request.append("Sec-WebSocket-Protocol: ");
+    request.append(offered);
+    request.append("\r\n");
+    opening_->offered.append(offered);
+  }
+  request.append(lines);
+  request.append("\r\n");
+  if (!request.ok() || !opening_->offered.ok()) {
+    return error::no_memory;
+  }
+
+  // A numeric address is there at once; a name takes a thread.
+  const addrinfo how = hints(AI_NUMERICHOST);
+  addrinfo* found = nullptr;
+  const int status = ::getaddrinfo(to.host, service, &how, &found);
+  if (status != 0) {
+    lookup* const wanted = memory::create<lookup>();
+    if (wanted == nullptr) {
+      return error::no_memory;
+    }
+    std::memcpy(wanted->host, host.data(), host.size());
+    std::memcpy(wanted->service, service, sizeof service);
+    wanted->deliver = &found_addresses;
+    wanted->asker = this;
+    wanted->box = &home_.box();
+    wanted->box->retain();
+    if (const error failed = start_lookup(*wanted); failed != error::none) {
+      wanted->box->release();
+      memory::destroy(wanted);
+      return failed;
+    }
+    opening_->looking_up = wanted;
+  } else {
+    opening_->addresses = found;
+    opening_->next_address = found;
+    home_.queue_ready(*this); // run() starts to connect
+  }
+  shown_ = true;
+  if (limits_of().handshake_timeout.count() > 0) {
+    home_.timers().arm(timer_, home_.now(), limits_of().handshake_timeout);
+  }
+  return error::none;
+}
+
+void native_connection::addresses_found(addrinfo* found, error failed) noexcept {
+  opening_->looking_up = nullptr;
+  if (state_ != connection_state::connecting) {
+    if (found != nullptr) {
+      ::freeaddrinfo(found);
+    }
+    return;
+  }
+  if (failed != error::none) {
+    end(failed);
+    return;
+  }
+  opening_->addresses = found;
+  opening_->next_address = found;
+  connect_next();
+}
+
+// One address after the other, in the order of the resolver (RFC 6724).
+void native_connection::connect_next() noexcept {
+  opening& now = *opening_;
+  if (recv_.socket.fd >= 0) {
+    ::close(recv_.socket.fd);
+    recv_.socket.fd = -1;
+  }
+  const addrinfo* at = now.next_address;
+  while (at != nullptr && at->ai_addrlen > sizeof(sockaddr_storage)) {
+    at = at->ai_next;
+  }
+  if (at == nullptr) {
+    end(now.last_failure);
+    return;
+  }
+  now.next_address = at->ai_next;
+  const int fd =
+      ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
+  if (fd < 0) {
+    now.last_failure = connect_error_from_errno(errno);
+    if (now.next_address != nullptr) {
+      home_.queue_ready(*this); // the next one
+      return;
+    }
+    end(now.last_failure);
+    return;
+  }
+  set_no_delay(fd);
+  // A backend knows a socket by fd and id, and this one may get the descriptor of the last one.
+  recv_.socket = {fd, next_socket_id()};
+  now.connecting.socket = recv_.socket;
+  std::memcpy(&now.connecting.address, at->ai_addr, at->ai_addrlen);
+  now.connecting.address_bytes = at->ai_addrlen;
+  now.connecting.context = this;
+  now.connecting.on_complete = [](operation& done) noexcept {
+    static_cast<native_connection*>(done.context)->connected();
+  };
+  home_.io().submit(now.connecting);
+}
+
+void native_connection::connected() noexcept {
+  opening& now = *opening_;
+  if (state_ == connection_state::closed) {
+    home_.queue_ended(*this);
+    return;
+  }
+  if (now.connecting.result != 0) {
+    now.last_failure = connect_error_from_errno(-now.connecting.result);
+    connect_next();
+    return;
+  }
+  ++home_.counters().connections_made;
+  state_ = connection_state::upgrading;
+  if (queue_bytes(now.request_text.view()) != error::none) {
+    end(error::no_memory);
+    return;
+  }
+  arm_recv();
+}
+
+void native_connection::check_response() noexcept {
+  opening& now = *opening_;
+  if (now.response.status() != 101) {
+    end(error::upgrade_refused);
+    return;
+  }
+  if (const error failed = check_upgrade_response(now.response, now.key, now.offered.view());
+      failed != error::none) {
+    end(failed);
+    return;
+  }
+  opened(now.response.find("Sec-WebSocket-Protocol"));
+}
+
+} // namespace sluice::io

@@ -97,7 +97,8 @@ struct test_ca::state {
 
 test_ca::test_ca() : state_(new state) {
   static std::atomic<unsigned> count{0};
-  const std::string number = " " + std::to_string(++count); // no two have the same name
+  std::string number(1, ' '); // no two have the same name
+  number += std::to_string(++count);
   state_->root = state_->authority("Test Root" + number, state_->root_key.get(), nullptr,
                                    state_->root_key.get());
   state_->intermediate =

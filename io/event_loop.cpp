@@ -146,11 +146,14 @@ void event_loop::flush_all() noexcept {
   }
 }
 
-// Those that are there now; one that has more after its turn comes again in the next.
+// First come, first served; one that has more after its turn goes to the back. Everybody who is there
+// gets a turn; beyond that only a few, so that the kernel is asked for others' news before long, but
+// not after each turn of the only busy connection.
 void event_loop::run_ready_list() noexcept {
-  auto now = std::exchange(ready_, {});
-  while (!now.empty()) {
-    static_cast<native_connection&>(now.pop()).run();
+  constexpr std::size_t most_turns = 16;
+  for (std::size_t turns = std::max(ready_.size(), most_turns); turns != 0 && !ready_.empty();
+       --turns) {
+    static_cast<native_connection&>(ready_.pop()).run();
   }
 }
 
@@ -175,7 +178,7 @@ void event_loop::finish_ended() noexcept {
 }
 
 error event_loop::wait(bool may_sleep) noexcept {
-  constexpr time_point now = time_point::min();
+  constexpr time_point now{}; // long past
   if (!may_sleep || has_work()) {
     return io_->wait(now);
   }

@@ -148,7 +148,8 @@ void receive_feed(HINTERNET socket, std::size_t buffer_bytes, feed& got) {
     const auto now = steady_clock::now();
     const double since = std::chrono::duration<double>(now - shown).count();
     if (closed || since >= 0.5) {
-      show_progress(got, static_cast<double>(got.bytes - shown_bytes) / since);
+      show_progress(got, closed ? static_cast<double>(got.bytes) / got.seconds()
+                                : static_cast<double>(got.bytes - shown_bytes) / since);
       shown = now;
       shown_bytes = got.bytes;
     }

@@ -109,6 +109,11 @@ close_status client::peer_close() const {
   return found;
 }
 
+void client::hang_up() {
+  check("WinHttpCloseHandle", WinHttpCloseHandle(socket_));
+  socket_ = nullptr;
+}
+
 DWORD client::status_code() const {
   DWORD status = 0;
   DWORD size = sizeof(status);

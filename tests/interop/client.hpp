@@ -52,6 +52,9 @@ public:
 
   [[nodiscard]] close_status peer_close() const;
 
+  /// Closes the socket's handle. Servers regard a connection as closed only when TCP says so too.
+  void hang_up();
+
   [[nodiscard]] DWORD status_code() const;
   [[nodiscard]] std::wstring header(const wchar_t* name) const;
   [[nodiscard]] std::string body();

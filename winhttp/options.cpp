@@ -1,11 +1,16 @@
 #include "winhttp/options.hpp"
 
+#include "io/loop.hpp"
+#include "simd/kernels.hpp"
 #include "winhttp/connection.hpp"
+#include "winhttp/error_map.hpp"
 #include "winhttp/handle_table.hpp"
 #include "winhttp/object.hpp"
 #include "winhttp/request.hpp"
 #include "winhttp/session.hpp"
 #include "winhttp/text.hpp"
+
+#include <sluice/extensions.h>
 
 namespace sluice::winhttp {
 namespace {
@@ -122,6 +127,8 @@ constexpr row rows[] = {
     {WINHTTP_OPTION_HTTP_PROTOCOL_USED, none, on_request, shape::special},
     {WINHTTP_OPTION_IPV6_FAST_FALLBACK, on_session, on_session, shape::dword,
      dword_option::ipv6_fast_fallback},
+    {SLUICE_OPTION_BACKEND_NAME, none, on_all, shape::special},
+    {SLUICE_OPTION_KERNEL_NAME, none, on_all, shape::special},
 };
 
 const row* find_row(DWORD option) noexcept {
@@ -152,6 +159,15 @@ DWORD query_parent(const object& of, void* buffer, DWORD* length) noexcept {
   // Decision X-41: the parent may have been closed before its child.
   return is_open(parent) ? give_value(parent, buffer, length)
                          : ERROR_WINHTTP_INCORRECT_HANDLE_STATE;
+}
+
+// The calling thread's loop is made if it has none yet, as its first blocking call would do.
+DWORD query_backend_name(void* buffer, DWORD* length) noexcept {
+  io::loop* found = nullptr;
+  if (const error code = io::loop::for_this_thread(found); code != error::none) {
+    return to_win32(code);
+  }
+  return give_text(io::to_string(found->io().kind()), buffer, length);
 }
 
 } // namespace
@@ -276,6 +292,10 @@ DWORD query_option(object& of, DWORD option, void* buffer, DWORD* length) noexce
     return query_parent(of, buffer, length);
   case WINHTTP_OPTION_WORKER_THREAD_COUNT:
     return give_value(DWORD{0}, buffer, length);
+  case SLUICE_OPTION_BACKEND_NAME:
+    return query_backend_name(buffer, length);
+  case SLUICE_OPTION_KERNEL_NAME:
+    return give_text(simd::active_kernels().name, buffer, length);
   default:
     return of.query_option(option, buffer, length);
   }

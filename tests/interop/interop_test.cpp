@@ -4,6 +4,8 @@
 #include "tests/interop/client.hpp"
 #include "tests/interop/peer_process.hpp"
 
+#include <sluice/extensions.h>
+
 #include <gtest/gtest.h>
 #include <linux/io_uring.h>
 #include <openssl/evp.h>
@@ -95,6 +97,29 @@ std::string describe(bool text, const std::string& payload) {
 }
 
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
+
+std::wstring string_option(HINTERNET from, DWORD option) {
+  std::array<wchar_t, 32> value = {};
+  DWORD size = sizeof(value);
+  return WinHttpQueryOption(from, option, value.data(), &size) ? value.data() : L"none";
+}
+
+TEST(interop, extension_options_name_what_is_in_use) {
+  client to(peer->port());
+  to.connect(L"/echo");
+  const char* forced = std::getenv("SLUICE_BACKEND");
+  const bool epoll = forced != nullptr && std::string(forced) == "epoll";
+  for (HINTERNET handle : {to.request(), to.socket()}) {
+    EXPECT_EQ(string_option(handle, SLUICE_OPTION_BACKEND_NAME), epoll ? L"epoll" : L"io_uring");
+    EXPECT_NE(string_option(handle, SLUICE_OPTION_KERNEL_NAME), L"none");
+    DWORD needed = 0;
+    EXPECT_FALSE(WinHttpQueryOption(handle, SLUICE_OPTION_KERNEL_NAME, nullptr, &needed));
+    EXPECT_EQ(GetLastError(), DWORD{ERROR_INSUFFICIENT_BUFFER});
+    EXPECT_GE(needed, 2 * sizeof(wchar_t));
+    EXPECT_FALSE(WinHttpSetOption(handle, SLUICE_OPTION_BACKEND_NAME, &needed, sizeof(needed)));
+    EXPECT_EQ(GetLastError(), DWORD{ERROR_WINHTTP_OPTION_NOT_SETTABLE});
+  }
+}
 
 TEST(interop, SND_12_RCV_50_echo_of_every_size_comes_back_unchanged) {
   client to(peer->port());

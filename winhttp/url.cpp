@@ -119,13 +119,24 @@ bool is_host(std::string_view host) noexcept {
   if (host.empty() || host.size() > 255) {
     return false;
   }
-  for (const char c : host) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte >= 0x7F || is_one_of(c, "\"#%/<>?@[\\]^`{|}")) {
-      // One '%' is part of a literal: the zone of a link-local address, fe80::1%eth0.
-      if (c != '%' || host.find(':') == std::string_view::npos) {
+  if (host.find(':') != std::string_view::npos) {
+    // Only an IPv6 literal has colons; it may name a zone, as fe80::1%eth0 does.
+    const std::string_view address = host.substr(0, host.find('%'));
+    host.remove_prefix(address.size());
+    for (const char c : address) {
+      if (hex_value(c) < 0 && c != ':' && c != '.') {
         return false;
       }
+    }
+    if (host.empty()) {
+      return true;
+    }
+    host.remove_prefix(1);
+  }
+  for (const char c : host) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte >= 0x7F || is_one_of(c, "\"#%/:<>?@[\\]^`{|}")) {
+      return false;
     }
   }
   return true;

@@ -1,0 +1,829 @@
+// Sections 5, 6 and 19 of the contract for requests: sending, receiving, headers, bodies, time-outs
+// and calls that race with CloseHandle.
+
+#include "backend_fixture.hpp"
+#include "support/winhttp_client.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace sluice::test {
+namespace {
+
+class requests : public backend_test {};
+
+constexpr DWORD no_count = static_cast<DWORD>(-1);
+
+// A peer that answers one request with `bytes` and then ends the stream if told so.
+class one_answer {
+public:
+  explicit one_answer(std::string bytes, bool ends = false, bool bytewise = false)
+      : peer_([this, bytes = std::move(bytes), ends, bytewise](scripted_peer& on) {
+          peer_connection to = on.accept();
+          head_ = to.read_request();
+          bytewise ? to.send_bytewise(bytes) : to.send(bytes);
+          if (ends) {
+            to.close_fin();
+          }
+          to.expect_eof();
+        }) {}
+  [[nodiscard]] std::uint16_t port() const { return peer_.port(); }
+  [[nodiscard]] const std::string& head() {
+    peer_.join();
+    return head_;
+  }
+
+private:
+  std::string head_;
+  scripted_peer peer_;
+};
+
+// Sending
+
+TEST_F(requests, GET_04_defaults_are_GET_slash_and_HTTP_1_1) {
+  one_answer peer("HTTP/1.1 204 No Content\r\n\r\n");
+  {
+    client c(peer.port(), nullptr);
+    ASSERT_TRUE(c.send()) << GetLastError();
+    ASSERT_TRUE(c.receive()) << GetLastError();
+    EXPECT_EQ(query_status(c.request), 204u);
+    EXPECT_EQ(read_body(c.request), "");
+  }
+  EXPECT_EQ(peer.head().substr(0, peer.head().find("\r\n")), "GET / HTTP/1.1");
+}
+
+TEST_F(requests, GET_04_a_missing_slash_is_added_and_unsafe_characters_are_escaped) {
+  const struct {
+    const wchar_t* object;
+    DWORD flags;
+    const char* expected;
+  } rows[] = {
+      {L"a/b?c=d", 0, "/a/b?c=d"},
+      {L"/a b", 0, "/a%20b"},
+      {L"?q", 0, "/?q"},
+      {L"/\u00E4/\U0001F600", 0, "/%C3%A4/%F0%9F%98%80"},
+      {L"/\xD83D\xDE00", 0, "/%F0%9F%98%80"}, // WCH-03: a surrogate pair is one code point
+      {L"/100%25", 0, "/100%25"},
+      {L"/100%25", WINHTTP_FLAG_ESCAPE_PERCENT, "/100%2525"},
+      {L"/<>\"\\^`{|}", 0, "/%3C%3E%22%5C%5E%60%7B%7C%7D"},
+      {L"/a<?b<", WINHTTP_FLAG_ESCAPE_DISABLE_QUERY, "/a%3C?b<"},
+      {L"/a<?b<", WINHTTP_FLAG_ESCAPE_DISABLE, "/a<?b<"},
+      {L"/a#fragment", 0, "/a"},
+      {L"/a\r\nHost: evil", 0, "/a%0D%0AHost:%20evil"},
+  };
+  for (const auto& row : rows) {
+    one_answer peer("HTTP/1.1 204 No Content\r\n\r\n");
+    {
+      client c(peer.port(), row.object, row.flags);
+      ASSERT_NE(c.request.get(), nullptr) << row.expected;
+      ASSERT_TRUE(c.send()) << GetLastError();
+    }
+    EXPECT_EQ(peer.head().substr(0, peer.head().find("\r\n")),
+              std::string("GET ") + row.expected + " HTTP/1.1");
+  }
+}
+
+TEST_F(requests, GET_01_an_empty_agent_means_no_header_and_one_of_the_request_wins) {
+  for (const int kind : {0, 1, 2}) {
+    one_answer peer("HTTP/1.1 204 No Content\r\n\r\n");
+    {
+      const unique_handle session =
+          WinHttpOpen(kind == 0   ? nullptr
+                      : kind == 1 ? L""
+                                  : L"of session",
+                      WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, nullptr, nullptr, 0);
+      const unique_handle connection = WinHttpConnect(session, L"127.0.0.1", peer.port(), 0);
+      const unique_handle request =
+          WinHttpOpenRequest(connection, L"GET", L"/", nullptr, nullptr, nullptr, 0);
+      ASSERT_TRUE(WinHttpSendRequest(request, kind == 2 ? L"User-Agent: of request" : nullptr,
+                                     kind == 2 ? no_count : 0, nullptr, 0, 0, 0));
+    }
+    EXPECT_EQ(header_of(peer.head(), "User-Agent").value_or("none"),
+              kind == 2 ? "of request" : "none");
+  }
+}
+
+TEST_F(requests, referrer_and_accept_types_become_headers) {
+  one_answer peer("HTTP/1.1 204 No Content\r\n\r\n");
+  {
+    client c(peer.port());
+    const wchar_t* types[] = {L"text/html", L"*/*", nullptr};
+    c.request = WinHttpOpenRequest(c.connection, L"OPTIONS", L"/", L"HTTP/1.0",
+                                   L"http://example.org/", types, 0);
+    ASSERT_TRUE(c.send()) << GetLastError();
+  }
+  EXPECT_EQ(peer.head().substr(0, peer.head().find("\r\n")), "OPTIONS / HTTP/1.0");
+  EXPECT_EQ(header_of(peer.head(), "Referer"), "http://example.org/");
+  EXPECT_EQ(header_of(peer.head(), "Accept"), "text/html, */*");
+}
+
+TEST_F(requests, a_body_goes_out_behind_the_head_with_its_length) {
+  for (const std::size_t size : {std::size_t{5}, std::size_t{16384}, std::size_t{3000000}}) {
+    std::string body(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) {
+      body[i] = static_cast<char>('a' + i % 23);
+    }
+    scripted_peer peer([&](scripted_peer& on) {
+      peer_connection to = on.accept();
+      const std::string head = to.read_request();
+      EXPECT_EQ(header_of(head, "Content-Length"), std::to_string(size));
+      EXPECT_EQ(header_count(head, "Content-Length"), 1u);
+      EXPECT_EQ(to.read_exact(size), body);
+      to.send_response("HTTP/1.1 200 OK");
+      to.expect_eof();
+    });
+    client c(peer.port());
+    c.request = WinHttpOpenRequest(c.connection, L"POST", L"/", nullptr, nullptr, nullptr, 0);
+    ASSERT_TRUE(WinHttpSendRequest(c.request, L"Content-Length: 7", no_count, body.data(),
+                                   static_cast<DWORD>(size), static_cast<DWORD>(size), 0))
+        << GetLastError();
+    ASSERT_TRUE(c.receive()) << GetLastError();
+  }
+}
+
+TEST_F(requests, GET_18_X_07_an_upgrade_takes_no_body_and_a_body_must_be_complete) {
+  client c(1);
+  char body[] = "body";
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 4, 4, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, body, 4, 8, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 8, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  ASSERT_TRUE(c.upgrade());
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, body, 4, 4, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+}
+
+TEST_F(requests, GET_05_a_secure_request_is_never_sent_in_plain_text) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept(); // the request without the flag, and nothing before it
+    EXPECT_EQ(to.read_request().substr(0, 8), "GET /two");
+    to.send_response("HTTP/1.1 400 Bad Request");
+    to.expect_eof();
+  });
+  client c(peer.port(), L"/one", WINHTTP_FLAG_SECURE);
+  EXPECT_FALSE(c.send());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_NOT_SUPPORTED));
+  EXPECT_FALSE(c.receive());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_STATE)); // GET-19
+  c.request = WinHttpOpenRequest(c.connection, L"GET", L"/two", nullptr, nullptr, nullptr, 0);
+  EXPECT_TRUE(c.send()) << GetLastError();
+  EXPECT_TRUE(c.receive()) << GetLastError();
+}
+
+TEST_F(requests, GET_13_GET_16_a_refused_port_is_12029_soon_and_nothing_can_be_received) {
+  const refusing_port nobody;
+  client c(nobody.port());
+  ASSERT_TRUE(c.upgrade());
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_FALSE(c.send());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_CANNOT_CONNECT));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_FALSE(c.receive());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_STATE)); // GET-19
+}
+
+TEST_F(requests, GET_13_an_unknown_name_is_12007) {
+  client c(1);
+  c.connection = WinHttpConnect(c.session, L"no-such-host.invalid", 80, 0);
+  c.request = WinHttpOpenRequest(c.connection, nullptr, nullptr, nullptr, nullptr, nullptr, 0);
+  EXPECT_FALSE(c.send());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_NAME_NOT_RESOLVED));
+}
+
+TEST_F(requests, GET_03_names_and_bracketed_addresses_are_hosts) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept();
+    EXPECT_EQ(header_of(to.read_request(), "Host").value_or("").substr(0, 10), "localhost:");
+    to.send_response("HTTP/1.1 200 OK");
+    to.expect_eof();
+  });
+  client c(1);
+  EXPECT_NE(unique_handle(WinHttpConnect(c.session, L"[::1]", 80, 0)).get(), nullptr);
+  EXPECT_NE(unique_handle(WinHttpConnect(c.session, L"::1", 80, 0)).get(), nullptr);
+  c.connection = WinHttpConnect(c.session, L"localhost", peer.port(), 0);
+  c.request = WinHttpOpenRequest(c.connection, nullptr, nullptr, nullptr, nullptr, nullptr, 0);
+  EXPECT_TRUE(c.send()) << GetLastError();
+  EXPECT_TRUE(c.receive()) << GetLastError();
+}
+
+TEST_F(requests, GET_03_GET_04_wrong_parameters_of_connect_and_open_request) {
+  client c(1);
+  const auto connect_code = [&](const wchar_t* server, DWORD reserved) {
+    SetLastError(0);
+    EXPECT_EQ(WinHttpConnect(c.session, server, 80, reserved), nullptr);
+    return GetLastError();
+  };
+  EXPECT_EQ(connect_code(nullptr, 0), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  EXPECT_EQ(connect_code(L"host", 1), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  EXPECT_EQ(connect_code(L"\xD800", 0), static_cast<DWORD>(ERROR_INVALID_PARAMETER)); // X-02
+  for (const wchar_t* host : {L"", L"[]", L"a b", L"a/b", L"user@host", L"a\r\nb", L"h\u00F6st",
+                              L"host:80", L"[::1]:80", L"a?b", L"a#b", L"a\\b", L"a%20b"}) {
+    EXPECT_EQ(connect_code(host, 0), static_cast<DWORD>(ERROR_WINHTTP_INVALID_URL));
+  }
+
+  const auto open_code = [&](const wchar_t* verb, const wchar_t* object, const wchar_t* version,
+                             const wchar_t* referrer, DWORD flags) {
+    SetLastError(0);
+    EXPECT_EQ(WinHttpOpenRequest(c.connection, verb, object, version, referrer, nullptr, flags),
+              nullptr);
+    return GetLastError();
+  };
+  const DWORD wrong = ERROR_INVALID_PARAMETER;
+  EXPECT_EQ(open_code(L"GET /\r\nX:", L"/", nullptr, nullptr, 0), wrong);
+  EXPECT_EQ(open_code(L"G T", L"/", nullptr, nullptr, 0), wrong);
+  EXPECT_EQ(open_code(L"GET", L"/\xDC00", nullptr, nullptr, 0), wrong); // X-02
+  EXPECT_EQ(open_code(L"GET", L"/", L"HTTP/9\r\n", nullptr, 0), wrong);
+  EXPECT_EQ(open_code(L"GET", L"/", nullptr, L"a\r\nX: y", 0), wrong);
+  EXPECT_EQ(open_code(L"GET", L"/", nullptr, nullptr, 1), wrong);
+  EXPECT_EQ(open_code(L"GET", L"/a b", nullptr, nullptr, WINHTTP_FLAG_ESCAPE_DISABLE),
+            static_cast<DWORD>(ERROR_WINHTTP_INVALID_URL));
+}
+
+TEST_F(requests, HND_07_a_context_of_send_replaces_the_old_one_unless_it_is_zero) {
+  scripted_peer peer([](scripted_peer& on) {
+    for (int i = 0; i < 2; ++i) {
+      peer_connection to = on.accept();
+      to.read_request();
+      to.expect_eof();
+    }
+  });
+  client c(peer.port());
+  const auto context = [&] {
+    DWORD_PTR value = 0;
+    DWORD length = sizeof(value);
+    EXPECT_TRUE(WinHttpQueryOption(c.request, WINHTTP_OPTION_CONTEXT_VALUE, &value, &length));
+    return value;
+  };
+  EXPECT_TRUE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 0, 0x1234));
+  EXPECT_EQ(context(), 0x1234u);
+  EXPECT_TRUE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 0, 0));
+  EXPECT_EQ(context(), 0x1234u);
+}
+
+// Query
+
+TEST_F(requests, GET_21_response_headers_need_a_response) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send_response("HTTP/1.1 200 OK");
+    to.expect_eof();
+  });
+  client c(peer.port());
+  for (const bool sent : {false, true}) {
+    if (sent) {
+      ASSERT_TRUE(c.send()) << GetLastError();
+    }
+    EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_STATUS_CODE), std::nullopt);
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_STATE));
+    EXPECT_EQ(query_custom(c.request, L"Server"), std::nullopt);
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_STATE));
+    EXPECT_EQ(query_custom(c.request, L"Nothing", WINHTTP_QUERY_FLAG_REQUEST_HEADERS),
+              std::nullopt);
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_HEADER_NOT_FOUND));
+    DWORD available = 1;
+    EXPECT_FALSE(WinHttpQueryDataAvailable(c.request, &available));
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_STATE));
+    EXPECT_EQ(available, 1u);
+  }
+  ASSERT_TRUE(c.receive()) << GetLastError();
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_STATUS_CODE), "200");
+}
+
+TEST_F(requests, GET_24_strings_numbers_dates_and_indexes) {
+  one_answer peer("HTTP/1.1 207 Multi Status\r\n"
+                  "Server: first\r\nX-Number: 42\r\nX-Big: 68719476736\r\nX-Text: abc\r\n"
+                  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                  "Set-Cookie: a=1\r\nset-cookie: b=2\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n");
+  client c(peer.port());
+  ASSERT_TRUE(c.send()) << GetLastError();
+  ASSERT_TRUE(c.receive()) << GetLastError();
+
+  // WCH-01: bytes are 4 per character; too small counts the terminator, success does not.
+  wchar_t buffer[6] = {L'x', L'x', L'x', L'x', L'x', L'x'};
+  DWORD length = 0;
+  EXPECT_FALSE(
+      WinHttpQueryHeaders(c.request, WINHTTP_QUERY_SERVER, nullptr, nullptr, &length, nullptr));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INSUFFICIENT_BUFFER));
+  EXPECT_EQ(length, 24u);
+  length = 23;
+  EXPECT_FALSE(
+      WinHttpQueryHeaders(c.request, WINHTTP_QUERY_SERVER, nullptr, buffer, &length, nullptr));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INSUFFICIENT_BUFFER));
+  EXPECT_EQ(length, 24u);
+  EXPECT_EQ(buffer[0], L'x');
+  SetLastError(1);
+  EXPECT_TRUE(
+      WinHttpQueryHeaders(c.request, WINHTTP_QUERY_SERVER, nullptr, buffer, &length, nullptr));
+  EXPECT_EQ(GetLastError(), 0u);
+  EXPECT_EQ(length, 20u);
+  EXPECT_EQ(std::wstring(buffer), L"first");
+
+  DWORD number = 0;
+  length = sizeof(number);
+  const auto query_number = [&](DWORD flags, const wchar_t* name, void* to) {
+    return WinHttpQueryHeaders(c.request, WINHTTP_QUERY_CUSTOM | flags, name, to, &length, nullptr);
+  };
+  EXPECT_TRUE(query_number(WINHTTP_QUERY_FLAG_NUMBER, L"X-Number", &number));
+  EXPECT_EQ(number, 42u);
+  EXPECT_EQ(length, 4u);
+  length = 3;
+  EXPECT_FALSE(query_number(WINHTTP_QUERY_FLAG_NUMBER, L"X-Number", &number));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INSUFFICIENT_BUFFER));
+  EXPECT_EQ(length, 4u);
+  for (const wchar_t* name : {L"X-Text", L"X-Big", L"X-Empty"}) {
+    length = sizeof(number);
+    EXPECT_FALSE(query_number(WINHTTP_QUERY_FLAG_NUMBER, name, &number));
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INVALID_HEADER));
+  }
+  ULONGLONG big = 0;
+  length = sizeof(big);
+  EXPECT_TRUE(query_number(WINHTTP_QUERY_FLAG_NUMBER64, L"X-Big", &big));
+  EXPECT_EQ(big, 68719476736u);
+  SYSTEMTIME date{};
+  length = sizeof(date);
+  EXPECT_TRUE(WinHttpQueryHeaders(c.request, WINHTTP_QUERY_DATE | WINHTTP_QUERY_FLAG_SYSTEMTIME,
+                                  nullptr, &date, &length, nullptr));
+  EXPECT_EQ(date.wYear, 1994);
+  EXPECT_EQ(date.wSecond, 37);
+
+  DWORD index = 0;
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, &index), "a=1");
+  EXPECT_EQ(index, 1u);
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, &index), "b=2");
+  EXPECT_EQ(index, 2u);
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, &index), std::nullopt);
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_HEADER_NOT_FOUND));
+  EXPECT_EQ(index, 2u);
+
+  EXPECT_EQ(query_custom(c.request, L"x-empty"), "");
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_VERSION), "HTTP/1.1");
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_STATUS_TEXT), "Multi Status");
+  EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_REQUEST_METHOD), "GET");
+  const std::string raw = query_header(c.request, WINHTTP_QUERY_RAW_HEADERS_CRLF).value_or("");
+  EXPECT_EQ(raw.substr(0, 27), "HTTP/1.1 207 Multi Status\r\n");
+  EXPECT_EQ(raw.substr(raw.size() - 4), "\r\n\r\n");
+  const std::string lines = query_header(c.request, WINHTTP_QUERY_RAW_HEADERS).value_or("");
+  EXPECT_EQ(lines.substr(0, 40), std::string("HTTP/1.1 207 Multi Status\0Server: first\0", 40));
+  const std::string own =
+      query_header(c.request, WINHTTP_QUERY_RAW_HEADERS_CRLF | WINHTTP_QUERY_FLAG_REQUEST_HEADERS)
+          .value_or("");
+  c.request.reset();
+  EXPECT_EQ(own, peer.head());
+}
+
+TEST_F(requests, GET_24_wrong_queries) {
+  client c(1);
+  wchar_t buffer[8];
+  DWORD length = sizeof(buffer);
+  EXPECT_FALSE(
+      WinHttpQueryHeaders(c.request, WINHTTP_QUERY_SERVER, nullptr, buffer, nullptr, nullptr));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  for (const DWORD level : {DWORD{WINHTTP_QUERY_CUSTOM}, DWORD{72}, DWORD{79}, DWORD{0xFFFE}}) {
+    EXPECT_FALSE(WinHttpQueryHeaders(c.request, level, nullptr, buffer, &length, nullptr));
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER)) << level;
+  }
+  EXPECT_FALSE(
+      WinHttpQueryHeaders(c.session, WINHTTP_QUERY_SERVER, nullptr, buffer, &length, nullptr));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_TYPE));
+}
+
+// Bodies
+
+TEST_F(requests, GET_27_bodies_by_length_in_chunks_and_to_the_end) {
+  const struct {
+    const char* name;
+    std::string response;
+    bool ends;
+    std::string body;
+  } rows[] = {
+      {"length", "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world", false, "hello world"},
+      {"length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", false,
+       "hi"},
+      {"empty", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, ""},
+      {"chunked",
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "5\r\nhello\r\n1;ext=\"a;b\"\r\n \r\n005 \r\nworld\r\n0\r\nTrailer: x\r\n\r\n",
+       false, "hello world"},
+      {"chunked wins",
+       "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: Chunked\r\n\r\n"
+       "A\r\n0123456789\r\n0\r\n\r\n",
+       false, "0123456789"},
+      {"to the end", "HTTP/1.1 200 OK\r\n\r\nuntil FIN", true, "until FIN"},
+      {"other coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nzzz", true, "zzz"},
+      {"HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\nold", true, "old"},
+      {"not modified", "HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", false, ""},
+  };
+  for (const auto& row : rows) {
+    for (const bool bytewise : {false, true}) {
+      for (const std::size_t room : {std::size_t{1}, std::size_t{3}, std::size_t{4096}}) {
+        one_answer peer(row.response, row.ends, bytewise);
+        client c(peer.port());
+        ASSERT_TRUE(c.send()) << GetLastError();
+        ASSERT_TRUE(c.receive()) << row.name << GetLastError();
+        EXPECT_EQ(read_body(c.request, room), row.body) << row.name;
+        DWORD available = 1;
+        EXPECT_TRUE(WinHttpQueryDataAvailable(c.request, &available));
+        EXPECT_EQ(available, 0u);
+      }
+    }
+  }
+}
+
+TEST_F(requests, GET_27_broken_bodies) {
+  const struct {
+    const char* response;
+    DWORD code;
+    bool at_head;
+  } rows[] = {
+      {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", ERROR_WINHTTP_CONNECTION_ERROR, false},
+      {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", ERROR_WINHTTP_INVALID_SERVER_RESPONSE, true},
+      {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", ERROR_WINHTTP_INVALID_SERVER_RESPONSE,
+       true},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, true},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, true},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab",
+       ERROR_WINHTTP_CONNECTION_ERROR, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\rX",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n",
+       ERROR_WINHTTP_INVALID_SERVER_RESPONSE, false},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: x\r\n",
+       ERROR_WINHTTP_CONNECTION_ERROR, false},
+  };
+  for (const auto& row : rows) {
+    one_answer peer(row.response, true);
+    client c(peer.port());
+    ASSERT_TRUE(c.send()) << GetLastError();
+    EXPECT_EQ(c.receive(), !row.at_head) << row.response;
+    if (!row.at_head) {
+      EXPECT_EQ(read_body(c.request), std::nullopt) << row.response;
+    }
+    EXPECT_EQ(GetLastError(), row.code) << row.response;
+  }
+}
+
+TEST_F(requests, GET_27_framing_without_end_is_cut_off) {
+  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const struct {
+    std::string response;
+    DWORD code;
+  } rows[] = {
+      {chunked + "1;" + std::string(5000, 'e'),
+       ERROR_WINHTTP_CHUNKED_ENCODING_HEADER_SIZE_OVERFLOW},
+      {chunked + std::string(5000, '0'), ERROR_WINHTTP_CHUNKED_ENCODING_HEADER_SIZE_OVERFLOW},
+      {chunked + "0\r\nT: " + std::string(20000, 't'), ERROR_WINHTTP_HEADER_SIZE_OVERFLOW},
+  };
+  for (const auto& row : rows) {
+    one_answer peer(row.response);
+    client c(peer.port());
+    ASSERT_TRUE(c.send()) << GetLastError();
+    ASSERT_TRUE(c.receive()) << GetLastError();
+    EXPECT_EQ(read_body(c.request), std::nullopt);
+    EXPECT_EQ(GetLastError(), row.code);
+  }
+}
+
+TEST_F(requests, GET_27_data_available_says_what_can_be_read) {
+  event more;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nabc");
+    more.wait();
+    to.send("defgh");
+    to.expect_eof();
+  });
+  client c(peer.port());
+  ASSERT_TRUE(c.send()) << GetLastError();
+  ASSERT_TRUE(c.receive()) << GetLastError();
+  DWORD available = 0;
+  EXPECT_TRUE(WinHttpQueryDataAvailable(c.request, nullptr));
+  ASSERT_TRUE(WinHttpQueryDataAvailable(c.request, &available)) << GetLastError();
+  EXPECT_EQ(available, 3u);
+  char buffer[8] = {};
+  DWORD read = 0;
+  ASSERT_TRUE(WinHttpReadData(c.request, buffer, 3, &read));
+  EXPECT_EQ(std::string(buffer, read), "abc");
+  more.set();
+  ASSERT_TRUE(WinHttpQueryDataAvailable(c.request, &available)) << GetLastError();
+  EXPECT_EQ(available, 5u);
+  // ReadData fills the buffer or reaches the end.
+  ASSERT_TRUE(WinHttpReadData(c.request, buffer, 8, &read));
+  EXPECT_EQ(std::string(buffer, read), "defgh");
+  ASSERT_TRUE(WinHttpReadData(c.request, nullptr, 0, &read));
+  EXPECT_EQ(read, 0u);
+  EXPECT_FALSE(WinHttpReadData(c.request, nullptr, 1, &read));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+  EXPECT_FALSE(WinHttpReadData(c.request, buffer, 1, nullptr));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
+}
+
+TEST_F(requests, GET_26_a_101_has_no_body) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.handshake("", make_frame(0x2, "not a body"));
+    to.expect_eof();
+  });
+  client c(peer.port());
+  ASSERT_TRUE(c.upgrade());
+  ASSERT_TRUE(c.send()) << GetLastError();
+  ASSERT_TRUE(c.receive()) << GetLastError();
+  DWORD available = 7;
+  EXPECT_TRUE(WinHttpQueryDataAvailable(c.request, &available));
+  EXPECT_EQ(available, 0u);
+  EXPECT_EQ(read_body(c.request), "");
+  const unique_handle socket = WinHttpWebSocketCompleteUpgrade(c.request, 0);
+  EXPECT_TRUE(WinHttpQueryDataAvailable(c.request, &available));
+  EXPECT_EQ(available, 0u);
+  char buffer[32];
+  DWORD read = 0;
+  WINHTTP_WEB_SOCKET_BUFFER_TYPE type{};
+  ASSERT_EQ(WinHttpWebSocketReceive(socket, buffer, sizeof(buffer), &read, &type), 0u);
+  EXPECT_EQ(std::string(buffer, read), "not a body");
+}
+
+// Time-outs
+
+TEST_F(requests, TMO_02_connect_timeout_is_12002) {
+  const silent_port nobody;
+  client c(nobody.port());
+  ASSERT_TRUE(WinHttpSetTimeouts(c.request, 0, 60, 0, 0));
+  EXPECT_FALSE(c.send());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
+}
+
+// A request to a peer that never answers, with time-outs set by `prepare`.
+DWORD code_without_answer(const std::function<void(const client&)>& prepare) {
+  event over;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send("HTTP/1.1 200 OK\r\nX: unfinished");
+    over.wait();
+  });
+  client c(peer.port());
+  prepare(c);
+  EXPECT_TRUE(c.send()) << GetLastError();
+  EXPECT_FALSE(c.receive());
+  const DWORD code = GetLastError();
+  over.set();
+  return code;
+}
+
+TEST_F(requests, TMO_03_response_and_receive_timeouts_are_12002) {
+  EXPECT_EQ(code_without_answer([](const client& c) {
+              DWORD limit_ms = 40;
+              EXPECT_TRUE(WinHttpSetOption(c.request, WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT,
+                                           &limit_ms, sizeof(limit_ms)));
+            }),
+            static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
+  EXPECT_EQ(code_without_answer(
+                [](const client& c) { EXPECT_TRUE(WinHttpSetTimeouts(c.request, 0, 0, 0, 40)); }),
+            static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
+}
+
+TEST_F(requests, TMO_03_the_response_limit_holds_while_bytes_trickle_in) {
+  event over;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send("HTTP/1.1 200 OK\r\n");
+    while (!over.is_set() && !to.has_input()) {
+      to.send("X: y\r\n");
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  client c(peer.port());
+  DWORD limit_ms = 40;
+  EXPECT_TRUE(WinHttpSetOption(c.request, WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, &limit_ms,
+                               sizeof(limit_ms)));
+  ASSERT_TRUE(c.send()) << GetLastError();
+  EXPECT_FALSE(c.receive());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
+  over.set();
+}
+
+TEST_F(requests, a_body_that_stops_is_12002) {
+  event over;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nabc");
+    over.wait();
+  });
+  client c(peer.port());
+  ASSERT_TRUE(WinHttpSetTimeouts(c.request, 0, 0, 0, 40));
+  ASSERT_TRUE(c.send()) << GetLastError();
+  ASSERT_TRUE(c.receive()) << GetLastError();
+  EXPECT_EQ(read_body(c.request), std::nullopt);
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
+  over.set();
+}
+
+TEST_F(requests, TMO_05_a_server_that_takes_nothing_is_12002) {
+  event over;
+  scripted_peer::settings small;
+  small.receive_buffer_bytes = 4096;
+  scripted_peer peer(
+      [&](scripted_peer& on) {
+        peer_connection to = on.accept();
+        over.wait();
+      },
+      small);
+  client c(peer.port());
+  c.request = WinHttpOpenRequest(c.connection, L"POST", L"/", nullptr, nullptr, nullptr, 0);
+  ASSERT_TRUE(WinHttpSetTimeouts(c.request, 0, 0, 60, 0));
+  std::string body(std::size_t{64} << 20, 'b');
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, body.data(),
+                                  static_cast<DWORD>(body.size()), static_cast<DWORD>(body.size()),
+                                  0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
+  over.set();
+}
+
+// Races
+
+// Runs `blocking` on another thread and closes the request once that call has raised `status`: it
+// is inside then. The call must end with 12017.
+void close_during(DWORD status, const std::function<bool(HINTERNET)>& blocking) {
+  event inside;
+  event over;
+  scripted_peer peer([&](scripted_peer& on) {
+    const peer_connection to = on.accept();
+    over.wait();
+  });
+  client c(peer.port());
+  const auto callback = [](HINTERNET, DWORD_PTR context, DWORD, LPVOID, DWORD) {
+    reinterpret_cast<event*>(context)->set();
+  };
+  EXPECT_EQ(WinHttpSetStatusCallback(c.request, callback, status, 0), nullptr);
+  auto* context = &inside;
+  EXPECT_TRUE(WinHttpSetOption(c.request, WINHTTP_OPTION_CONTEXT_VALUE, &context, sizeof(context)));
+  DWORD code = 1;
+  std::thread caller([&, request = c.request.get()] {
+    EXPECT_FALSE(blocking(request));
+    code = GetLastError();
+  });
+  inside.wait();
+  EXPECT_TRUE(c.request.reset());
+  caller.join();
+  EXPECT_EQ(code, static_cast<DWORD>(ERROR_WINHTTP_OPERATION_CANCELLED));
+  over.set();
+}
+
+bool send_plain(HINTERNET request) {
+  return WinHttpSendRequest(request, nullptr, 0, nullptr, 0, 0, 0) != FALSE;
+}
+
+TEST_F(requests, HND_16_closing_the_handle_ends_a_wait_for_the_response_with_12017) {
+  close_during(WINHTTP_CALLBACK_STATUS_RECEIVING_RESPONSE, [](HINTERNET request) {
+    EXPECT_TRUE(send_plain(request)) << GetLastError();
+    return WinHttpReceiveResponse(request, nullptr) != FALSE;
+  });
+}
+
+TEST_F(requests, HND_16_closing_the_handle_ends_the_wait_of_an_upgrade_with_12017) {
+  close_during(WINHTTP_CALLBACK_STATUS_RECEIVING_RESPONSE, [](HINTERNET request) {
+    EXPECT_TRUE(WinHttpSetOption(request, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0));
+    EXPECT_TRUE(send_plain(request)) << GetLastError();
+    return WinHttpWebSocketCompleteUpgrade(request, 0) != nullptr;
+  });
+}
+
+TEST_F(requests, HND_16_closing_the_handle_ends_a_send_that_nobody_reads_with_12017) {
+  close_during(WINHTTP_CALLBACK_STATUS_SENDING_REQUEST, [](HINTERNET request) {
+    std::string body(std::size_t{64} << 20, 'b');
+    return WinHttpSendRequest(request, nullptr, 0, body.data(), static_cast<DWORD>(body.size()),
+                              static_cast<DWORD>(body.size()), 0) != FALSE;
+  });
+}
+
+TEST_F(requests, HND_16_closing_the_handle_ends_a_connect_with_12017) {
+  const silent_port nobody;
+  client c(nobody.port());
+  event inside;
+  const auto callback = [](HINTERNET, DWORD_PTR context, DWORD, LPVOID, DWORD) {
+    reinterpret_cast<event*>(context)->set();
+  };
+  EXPECT_EQ(WinHttpSetStatusCallback(c.request, callback,
+                                     WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER, 0),
+            nullptr);
+  DWORD code = 1;
+  std::thread caller([&, request = c.request.get()] {
+    EXPECT_FALSE(WinHttpSendRequest(request, nullptr, 0, nullptr, 0, 0,
+                                    reinterpret_cast<DWORD_PTR>(&inside)));
+    code = GetLastError();
+  });
+  inside.wait();
+  EXPECT_TRUE(c.request.reset());
+  caller.join();
+  EXPECT_EQ(code, static_cast<DWORD>(ERROR_WINHTTP_OPERATION_CANCELLED));
+}
+
+TEST_F(requests, HND_16_closing_the_handle_ends_reading_a_body) {
+  event over;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nabc");
+    over.wait();
+  });
+  client c(peer.port());
+  ASSERT_TRUE(c.send()) << GetLastError();
+  ASSERT_TRUE(c.receive()) << GetLastError();
+  std::atomic<bool> started{false};
+  DWORD code = 1;
+  std::thread caller([&, request = c.request.get()] {
+    started = true;
+    EXPECT_EQ(read_body(request), std::nullopt);
+    code = GetLastError();
+  });
+  while (!started) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(c.request.reset());
+  caller.join();
+  // Reading raises nothing that tells when it is inside: the close may also come first.
+  EXPECT_TRUE(code == ERROR_WINHTTP_OPERATION_CANCELLED || code == ERROR_INVALID_HANDLE) << code;
+  over.set();
+}
+
+TEST_F(requests, a_second_call_on_the_exchange_is_4317_and_disturbs_nothing) {
+  event inside;
+  event answer;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    answer.wait();
+    to.send_response("HTTP/1.1 200 OK", "", "fine");
+    to.expect_eof();
+  });
+  client c(peer.port());
+  const auto callback = [](HINTERNET, DWORD_PTR context, DWORD, LPVOID, DWORD) {
+    reinterpret_cast<event*>(context)->set();
+  };
+  EXPECT_EQ(
+      WinHttpSetStatusCallback(c.request, callback, WINHTTP_CALLBACK_STATUS_RECEIVING_RESPONSE, 0),
+      nullptr);
+  ASSERT_TRUE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 0,
+                                 reinterpret_cast<DWORD_PTR>(&inside)));
+  bool received = false;
+  std::thread caller([&] { received = c.receive(); });
+  inside.wait();
+  const DWORD busy = ERROR_INVALID_OPERATION;
+  EXPECT_FALSE(c.send());
+  EXPECT_EQ(GetLastError(), busy);
+  EXPECT_FALSE(c.receive());
+  EXPECT_EQ(GetLastError(), busy);
+  EXPECT_FALSE(WinHttpQueryDataAvailable(c.request, nullptr));
+  EXPECT_EQ(GetLastError(), busy);
+  EXPECT_EQ(read_body(c.request), std::nullopt);
+  EXPECT_EQ(GetLastError(), busy);
+  EXPECT_EQ(WinHttpWebSocketCompleteUpgrade(c.request, 0), nullptr);
+  EXPECT_EQ(GetLastError(), busy);
+  // What needs no exchange works meanwhile.
+  EXPECT_TRUE(WinHttpAddRequestHeaders(c.request, L"X: y", no_count, WINHTTP_ADDREQ_FLAG_ADD));
+  EXPECT_EQ(query_status(c.request), 0u);
+  answer.set();
+  caller.join();
+  EXPECT_TRUE(received);
+  EXPECT_EQ(read_body(c.request), "fine");
+}
+
+TEST_F(requests, HND_20_the_handle_may_be_closed_inside_its_own_callback) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.expect_eof();
+  });
+  client c(peer.port());
+  const auto callback = [](HINTERNET handle, DWORD_PTR, DWORD, LPVOID, DWORD) {
+    EXPECT_TRUE(WinHttpCloseHandle(handle));
+  };
+  EXPECT_EQ(
+      WinHttpSetStatusCallback(c.request, callback, WINHTTP_CALLBACK_STATUS_SENDING_REQUEST, 0),
+      nullptr);
+  EXPECT_FALSE(c.send());
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_OPERATION_CANCELLED));
+  EXPECT_FALSE(WinHttpCloseHandle(c.request.release()));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_HANDLE));
+}
+
+} // namespace
+} // namespace sluice::test

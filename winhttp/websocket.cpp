@@ -58,8 +58,7 @@ DWORD websocket::set_option(DWORD option, const void* buffer, DWORD length) noex
     if (value < WINHTTP_WEB_SOCKET_MIN_KEEPALIVE_VALUE) {
       return ERROR_INVALID_PARAMETER;
     }
-    // A Receive that is blocked at this moment still waits for the end of the old interval.
-    keepalive_ms_.store(value, std::memory_order_relaxed);
+    set_keepalive(std::chrono::milliseconds(value));
     return ERROR_SUCCESS;
   default:
     return ERROR_WINHTTP_INVALID_OPTION;

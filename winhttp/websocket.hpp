@@ -76,9 +76,18 @@ public:
   DWORD query_option(DWORD option, void* buffer, DWORD* length) noexcept override;
   [[nodiscard]] HINTERNET parent_handle() const noexcept override { return request_; }
 
-  // For tests: counters, while no other thread is in a call.
+  /// The keep-alive interval without the lower bound of the option (OPT-05). Any thread; a Receive
+  /// that is blocked at this moment still waits for the end of the old interval.
+  void set_keepalive(std::chrono::milliseconds interval) noexcept {
+    keepalive_ms_.store(static_cast<DWORD>(interval.count()), std::memory_order_relaxed);
+  }
+
+  // To look at from tests, while no other thread is in a call.
+
   [[nodiscard]] const rx_stats& received() const noexcept { return rx_.stats(); }
   [[nodiscard]] const tx_stats& sent() const noexcept { return wire_.stats(); }
+  /// When a blocked Receive sends the next unsolicited pong (CTL-06, CTL-07).
+  [[nodiscard]] io::time_point keepalive_due() const noexcept;
 
 private:
   enum class open_message : std::uint8_t { none, text, binary };
@@ -88,7 +97,6 @@ private:
                                      WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept;
   [[nodiscard]] DWORD wait_for_input(io::loop*& on) noexcept;
   [[nodiscard]] DWORD fail_protocol(io::loop*& on, error reason) noexcept;
-  [[nodiscard]] io::time_point keepalive_due() const noexcept;
   [[nodiscard]] static DWORD use_loop(io::loop*& on) noexcept;
 
   // websocket_send.cpp

@@ -121,8 +121,7 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
   }
 }
 
-// When the next unsolicited pong is due (CTL-06, CTL-07). Receive has no time-out of its own
-// (TMO-04, X-45).
+// Receive has no time-out of its own (TMO-04, X-45); this is all that ends its wait early.
 io::time_point websocket::keepalive_due() const noexcept {
   io::time_point from = last_keepalive_;
   if (decision::own_data_postpones_keepalive) {

@@ -302,7 +302,7 @@ void websocket_wire::control_sent(io::operation& done) noexcept {
 void websocket_wire::settle() noexcept {
   if (loop_ != nullptr) {
     // What the kernel takes at once goes out; the rest is cancelled and stays a leftover.
-    (void)loop_->run_until_idle(op_, io::time_point::min(), nullptr);
+    (void)loop_->run_until_idle(op_, io::time_point(), nullptr);
   }
 }
 

@@ -60,9 +60,7 @@ WINHTTP_STATUS_CALLBACK WINAPI WinHttpSetStatusCallback(HINTERNET handle,
   const pin pinned(handle);
   if (reserved != 0 || pinned.get() == nullptr) {
     SetLastError(reserved != 0 ? ERROR_INVALID_PARAMETER : ERROR_INVALID_HANDLE);
-    return reinterpret_cast<WINHTTP_STATUS_CALLBACK>( // NOLINT(performance-no-int-to-ptr): by
-                                                      // contract
-        static_cast<LONG_PTR>(-1));
+    return WINHTTP_INVALID_STATUS_CALLBACK;
   }
   SetLastError(ERROR_SUCCESS);
   return pinned.get()->set_callback(callback, mask);

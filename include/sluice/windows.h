@@ -185,24 +185,28 @@ typedef struct _SYSTEMTIME {
 #define MAX_PATH 260
 #endif
 #define MAXDWORD 0xFFFFFFFFu
-#define INVALID_HANDLE_VALUE ((HANDLE)(LONG_PTR)-1)
+#define INVALID_HANDLE_VALUE SLUICE_POINTER_CAST(HANDLE, SLUICE_CAST(LONG_PTR, -1))
 
 #define TEXT(literal) L##literal
 #define ARRAYSIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define UNREFERENCED_PARAMETER(parameter) ((void)(parameter))
-#define MAKEWORD(low, high) ((WORD)(((DWORD)(low)&0xFFu) | (((DWORD)(high)&0xFFu) << 8)))
-#define MAKELONG(low, high) ((LONG)(((DWORD)(low)&0xFFFFu) | (((DWORD)(high)&0xFFFFu) << 16)))
-#define LOWORD(value) ((WORD)((DWORD_PTR)(value)&0xFFFFu))
-#define HIWORD(value) ((WORD)(((DWORD_PTR)(value) >> 16) & 0xFFFFu))
-#define LOBYTE(value) ((BYTE)((DWORD_PTR)(value)&0xFFu))
-#define HIBYTE(value) ((BYTE)(((DWORD_PTR)(value) >> 8) & 0xFFu))
-#define ZeroMemory(destination, bytes) ((void)__builtin_memset((destination), 0, (bytes)))
+#define UNREFERENCED_PARAMETER(parameter) SLUICE_CAST(void, parameter)
+#define MAKEWORD(low, high)                                                                        \
+  SLUICE_CAST(WORD, (SLUICE_CAST(DWORD, low) & 0xFFu) | ((SLUICE_CAST(DWORD, high) & 0xFFu) << 8))
+#define MAKELONG(low, high)                                                                        \
+  SLUICE_CAST(LONG,                                                                                \
+              (SLUICE_CAST(DWORD, low) & 0xFFFFu) | ((SLUICE_CAST(DWORD, high) & 0xFFFFu) << 16))
+#define LOWORD(value) SLUICE_CAST(WORD, SLUICE_CAST(DWORD_PTR, value) & 0xFFFFu)
+#define HIWORD(value) SLUICE_CAST(WORD, (SLUICE_CAST(DWORD_PTR, value) >> 16) & 0xFFFFu)
+#define LOBYTE(value) SLUICE_CAST(BYTE, SLUICE_CAST(DWORD_PTR, value) & 0xFFu)
+#define HIBYTE(value) SLUICE_CAST(BYTE, (SLUICE_CAST(DWORD_PTR, value) >> 8) & 0xFFu)
+#define ZeroMemory(destination, bytes)                                                             \
+  SLUICE_CAST(void, __builtin_memset((destination), 0, (bytes)))
 #define FillMemory(destination, bytes, value)                                                      \
-  ((void)__builtin_memset((destination), (value), (bytes)))
+  SLUICE_CAST(void, __builtin_memset((destination), (value), (bytes)))
 #define CopyMemory(destination, source, bytes)                                                     \
-  ((void)__builtin_memcpy((destination), (source), (bytes)))
+  SLUICE_CAST(void, __builtin_memcpy((destination), (source), (bytes)))
 #define MoveMemory(destination, source, bytes)                                                     \
-  ((void)__builtin_memmove((destination), (source), (bytes)))
+  SLUICE_CAST(void, __builtin_memmove((destination), (source), (bytes)))
 
 /// The calling thread's last error: 0 in a new thread, and after every WinHTTP function that
 /// returns a handle or a BOOL and succeeded. The WinHttpWebSocket functions that return a code do

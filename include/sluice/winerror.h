@@ -2,6 +2,8 @@
 /// HRESULT words around them. Values are those of Windows.
 #pragma once
 
+#include <sluice/export.h>
+
 #include <stdint.h>
 
 #define NO_ERROR 0u
@@ -86,20 +88,22 @@
 #define ERROR_WINHTTP_FEATURE_DISABLED 12192u
 #define WINHTTP_ERROR_LAST ERROR_WINHTTP_FEATURE_DISABLED
 
-#define S_OK ((int32_t)0)
-#define S_FALSE ((int32_t)1)
-#define E_NOTIMPL ((int32_t)0x80004001u)
-#define E_POINTER ((int32_t)0x80004003u)
-#define E_ABORT ((int32_t)0x80004004u)
-#define E_FAIL ((int32_t)0x80004005u)
-#define E_UNEXPECTED ((int32_t)0x8000FFFFu)
-#define E_ACCESSDENIED ((int32_t)0x80070005u)
-#define E_HANDLE ((int32_t)0x80070006u)
-#define E_OUTOFMEMORY ((int32_t)0x8007000Eu)
-#define E_INVALIDARG ((int32_t)0x80070057u)
-#define SUCCEEDED(result) ((int32_t)(result) >= 0)
-#define FAILED(result) ((int32_t)(result) < 0)
+#define S_OK SLUICE_CAST(int32_t, 0)
+#define S_FALSE SLUICE_CAST(int32_t, 1)
+#define E_NOTIMPL SLUICE_CAST(int32_t, 0x80004001u)
+#define E_POINTER SLUICE_CAST(int32_t, 0x80004003u)
+#define E_ABORT SLUICE_CAST(int32_t, 0x80004004u)
+#define E_FAIL SLUICE_CAST(int32_t, 0x80004005u)
+#define E_UNEXPECTED SLUICE_CAST(int32_t, 0x8000FFFFu)
+#define E_ACCESSDENIED SLUICE_CAST(int32_t, 0x80070005u)
+#define E_HANDLE SLUICE_CAST(int32_t, 0x80070006u)
+#define E_OUTOFMEMORY SLUICE_CAST(int32_t, 0x8007000Eu)
+#define E_INVALIDARG SLUICE_CAST(int32_t, 0x80070057u)
+#define SUCCEEDED(result) (SLUICE_CAST(int32_t, result) >= 0)
+#define FAILED(result) (SLUICE_CAST(int32_t, result) < 0)
 #define FACILITY_WIN32 7
 #define HRESULT_CODE(result) ((result)&0xFFFF)
 #define HRESULT_FROM_WIN32(code)                                                                   \
-  ((int32_t)(code) <= 0 ? (int32_t)(code) : (int32_t)(((uint32_t)(code)&0xFFFFu) | 0x80070000u))
+  (SLUICE_CAST(int32_t, code) <= 0                                                                 \
+       ? SLUICE_CAST(int32_t, code)                                                                \
+       : SLUICE_CAST(int32_t, (SLUICE_CAST(uint32_t, code) & 0xFFFFu) | 0x80070000u))

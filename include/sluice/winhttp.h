@@ -380,7 +380,8 @@ typedef int* LPINTERNET_SCHEME;
 typedef VOID(CALLBACK* WINHTTP_STATUS_CALLBACK)(HINTERNET handle, DWORD_PTR context, DWORD status,
                                                 LPVOID info, DWORD info_length);
 typedef WINHTTP_STATUS_CALLBACK* LPWINHTTP_STATUS_CALLBACK;
-#define WINHTTP_INVALID_STATUS_CALLBACK ((WINHTTP_STATUS_CALLBACK)(LONG_PTR)-1)
+#define WINHTTP_INVALID_STATUS_CALLBACK                                                            \
+  SLUICE_POINTER_CAST(WINHTTP_STATUS_CALLBACK, SLUICE_CAST(LONG_PTR, -1))
 
 /* Structures. Layout as on 64-bit Windows. */
 typedef struct {
@@ -587,8 +588,8 @@ BOOLAPI WinHttpReceiveResponse(_In_ HINTERNET request, _Reserved_ LPVOID reserve
 ///                ERROR_INSUFFICIENT_BUFFER, the room needed with it.
 /// @param index   in: which of several headers of that name; out: the next one. NULL = first.
 /// @return FALSE: ERROR_WINHTTP_INCORRECT_HANDLE_STATE (no response yet),
-///         ERROR_WINHTTP_HEADER_NOT_FOUND, ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER,
-///         ERROR_WINHTTP_INVALID_QUERY_REQUEST, ERROR_WINHTTP_INVALID_HEADER (no number or date).
+///         ERROR_WINHTTP_HEADER_NOT_FOUND, ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_PARAMETER (also
+///         for a level that does not exist), ERROR_WINHTTP_INVALID_HEADER (no number or date).
 BOOLAPI WinHttpQueryHeaders(_In_ HINTERNET request, _In_ DWORD info_level, _In_opt_z_ LPCWSTR name,
                             _Out_opt_ LPVOID buffer, _Inout_ LPDWORD length,
                             _Inout_opt_ LPDWORD index);

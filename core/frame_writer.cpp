@@ -1,5 +1,7 @@
 #include "core/frame_writer.hpp"
 
+#include "core/copy_bytes.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -64,7 +66,7 @@ std::size_t frame_writer::fill(std::span<std::byte> room) noexcept {
       kernels_->unmask_copy(to, payload_, count, key_); // masking is its own inverse
       key_ = simd::rotate_key(key_, count);
     } else {
-      std::memcpy(to, payload_, count);
+      copy_bytes(*kernels_, to, payload_, count);
     }
     payload_ += count;
     payload_left_ -= count;

@@ -1,6 +1,7 @@
 #include "core/message_rx.hpp"
 
 #include "core/close_codes.hpp"
+#include "core/copy_bytes.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -18,7 +19,6 @@
 // bounded by what is in the inbox.
 
 namespace sluice {
-
 message_rx::message_rx(role self, const limits& bounds, const simd::kernel_table& kernels) noexcept
     : self_(self), kernels_(&kernels), max_message_bytes_(bounds.max_message_bytes),
       max_fragments_(std::max<std::uint64_t>(bounds.max_fragments, 1)), parser_(self), control_{} {}
@@ -37,54 +37,86 @@ rx_result message_rx::next_view(rx_view& piece) noexcept {
                                : advance<role::server, take::view>({}, &piece);
 }
 
+// Each way out is a tail call or a few instructions: what is returned in two registers is neither
+// taken apart nor put together again on the way.
 template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte> to) noexcept {
   constexpr unsigned mask_bit = Self == role::server ? 0x80 : 0;
   constexpr std::size_t key_bytes = Self == role::server ? sizeof(std::uint32_t) : 0;
-  constexpr std::size_t head_bytes = 2 + key_bytes;
 
   const std::byte* const from = inbox_.front_bytes();
-  const std::size_t available = inbox_.front_size_bytes();
-  if (phase_ != phase::message_start || available < head_bytes) {
+  std::size_t available = inbox_.front_size_bytes();
+  if (phase_ != phase::message_start || available < 2 + key_bytes) {
     return advance<Self, take::copy>(to);
   }
   const auto first = std::to_integer<unsigned>(from[0]);
-  // With the wrong mask bit, or a length in 2 or 8 more bytes, this is 126 or more.
-  const std::size_t count = std::to_integer<unsigned>(from[1]) ^ mask_bit;
   const bool text = first == (0x80u | static_cast<unsigned>(opcode::text));
   const bool binary = first == (0x80u | static_cast<unsigned>(opcode::binary));
-  if (!(text || binary) || count > 125 || count > available - head_bytes || count > to.size() ||
-      count > max_message_bytes_) {
+  // With the wrong mask bit this is 128 or more.
+  std::size_t count = std::to_integer<unsigned>(from[1]) ^ mask_bit;
+  const std::byte* payload = from + 2 + key_bytes;
+  available -= 2 + key_bytes;
+  if (count > 125) {
+    if (count != 126 || available < 2) {
+      return advance<Self, take::copy>(to);
+    }
+    count = std::to_integer<std::size_t>(from[2]) << 8 | std::to_integer<std::size_t>(from[3]);
+    payload += 2;
+    available -= 2;
+    if (count < 126) {
+      return advance<Self, take::copy>(to);
+    }
+  }
+  if (!(text || binary) || count > available || count > to.size() || count > max_message_bytes_) {
     return advance<Self, take::copy>(to);
   }
-  const std::byte* const payload = from + head_bytes;
-  std::uint32_t key = 0;
-  std::memcpy(&key, from + 2, key_bytes);
   if (text) {
-    simd::utf8_state state;
-    simd::utf8_result checked;
-    if constexpr (Self == role::client) {
-      checked = kernels_->validate_copy(to.data(), payload, count, state);
-    } else {
-      checked = kernels_->unmask_validate_copy(to.data(), payload, count, key, state);
-    }
-    if (!checked.ok || state.due != 0) {
-      return failure(error::text_utf8);
-    }
-  } else if constexpr (Self == role::client) {
-    std::memcpy(to.data(), payload, count);
-  } else {
-    kernels_->unmask_copy(to.data(), payload, count, key);
+    return take_text<Self>(to.data(), payload, count);
   }
+  if constexpr (Self == role::client) {
+    copy_bytes(*kernels_, to.data(), payload, count);
+  } else {
+    kernels_->unmask_copy(to.data(), payload, count, key_before(payload));
+  }
+  end_whole_message(payload, count);
+  return {rx_status::piece, false, true, error::none, count};
+}
+
+// The text of receive_as(); a function of its own because `state` has an address, which would keep
+// the compiler from making tail calls.
+template <role Self>
+[[gnu::noinline]] rx_result message_rx::take_text(std::byte* to, const std::byte* payload,
+                                                  std::size_t count) noexcept {
+  simd::utf8_state state;
+  simd::utf8_result checked;
+  if constexpr (Self == role::client) {
+    checked = kernels_->validate_copy(to, payload, count, state);
+  } else {
+    checked = kernels_->unmask_validate_copy(to, payload, count, key_before(payload), state);
+  }
+  if (!checked.ok || state.due != 0) [[unlikely]] {
+    return failure(error::text_utf8);
+  }
+  end_whole_message(payload, count);
+  return {rx_status::piece, true, true, error::none, count};
+}
+
+// The key stands right before the payload (RFC 6455 section 5.2).
+std::uint32_t message_rx::key_before(const std::byte* payload) noexcept {
+  std::uint32_t key;
+  std::memcpy(&key, payload - sizeof key, sizeof key);
+  return key;
+}
+
+inline void message_rx::end_whole_message(const std::byte* payload, std::size_t count) noexcept {
   ++stats_.messages;
   ++stats_.frames;
   stats_.payload_bytes += count;
   stats_.copied_bytes += count;
-  inbox_.consume(head_bytes + count);
-  return {rx_status::piece, text, true, error::none, count};
+  inbox_.consume(static_cast<std::size_t>(payload + count - inbox_.front_bytes()));
 }
 
 template <role Self, message_rx::take How>
-rx_result message_rx::advance(std::span<std::byte> to, rx_view* view) noexcept {
+[[gnu::noinline]] rx_result message_rx::advance(std::span<std::byte> to, rx_view* view) noexcept {
   for (;;) {
     switch (phase_) {
     case phase::message_start:
@@ -193,7 +225,7 @@ template <role Self> inline bool message_rx::copy_slice(std::byte* to, std::size
   const std::byte* const from = inbox_.front_bytes();
   if constexpr (Self == role::client) {
     if (!text_) {
-      std::memcpy(to, from, count);
+      copy_bytes(*kernels_, to, from, count);
       return true;
     }
     return kernels_->validate_copy(to, from, count, utf8_).ok;
@@ -292,7 +324,7 @@ template <role Self> inline bool message_rx::collect_control() noexcept {
     const std::size_t count =
         std::min(static_cast<std::size_t>(frame_.payload_bytes), inbox_.front_size_bytes());
     if constexpr (Self == role::client) {
-      std::memcpy(control_ + control_bytes_, inbox_.front_bytes(), count);
+      copy_bytes(*kernels_, control_ + control_bytes_, inbox_.front_bytes(), count);
     } else {
       kernels_->unmask_copy(control_ + control_bytes_, inbox_.front_bytes(), count,
                             frame_.masking_key);

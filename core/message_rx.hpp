@@ -86,8 +86,8 @@ public:
   template <role Self, typename Sink>
   [[nodiscard]] rx_result deliver(Sink& sink, rx_budget& budget) noexcept;
 
-  /// As deliver(), but calls the sink for whole messages only: when what comes next is not a message
-  /// of one frame in one slice, returns in_pieces, and it is to be taken with receive().
+  /// As deliver(), but calls the sink for whole messages only: when what comes next is not a
+  /// message of one frame in one slice, returns in_pieces, and it is to be taken with receive().
   template <role Self, typename Sink>
   [[nodiscard]] rx_result deliver_whole(Sink& sink, rx_budget& budget) noexcept;
 
@@ -130,6 +130,11 @@ private:
   };
 
   template <role Self> [[nodiscard]] rx_result receive_as(std::span<std::byte> to) noexcept;
+  template <role Self>
+  [[nodiscard]] rx_result take_text(std::byte* to, const std::byte* payload,
+                                    std::size_t count) noexcept;
+  void end_whole_message(const std::byte* payload, std::size_t count) noexcept;
+  [[nodiscard]] static std::uint32_t key_before(const std::byte* payload) noexcept;
   enum class take : std::uint8_t { copy, drop, view };
 
   template <role Self, take How>

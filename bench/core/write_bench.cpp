@@ -1,0 +1,100 @@
+// core/write/<masked|unmasked>_<kernel>/<payload bytes>: one frame through frame_writer, with a key
+// from a batch when masked. The generator behind the keys is a counter, so that its own cost, which
+// belongs to another layer, is left out.
+// core/http_head/<at_once|bytewise>/<bytes>: the head of an upgrade response.
+
+#include "core/frame_writer.hpp"
+#include "core/http_head.hpp"
+#include "support/frames.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace sluice {
+namespace {
+
+bool counting_random(std::span<std::byte> to) noexcept {
+  static std::uint32_t next = 1;
+  for (std::size_t at = 0; at + sizeof next <= to.size(); at += sizeof next) {
+    next += 0x9E3779B9u;
+    std::memcpy(to.data() + at, &next, sizeof next);
+  }
+  return true;
+}
+
+void write_frame(benchmark::State& state, bool masked, const simd::kernel_table& kernels,
+                 std::size_t size) {
+  const test::bytes payload = test::pattern(size);
+  test::bytes room(size + max_frame_header_bytes);
+  masking_keys keys(&counting_random);
+  frame_writer writer(kernels);
+  for (auto _ : state) {
+    if (masked) {
+      std::uint32_t key = 0;
+      if (!keys.next(key)) {
+        state.SkipWithError("no key");
+        return;
+      }
+      writer.start_masked(opcode::binary, true, payload, key);
+    } else {
+      writer.start(opcode::binary, true, payload);
+    }
+    benchmark::DoNotOptimize(writer.fill(room));
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
+                          static_cast<std::int64_t>(size));
+}
+
+void parse_head(benchmark::State& state, bool bytewise) {
+  std::string input = "HTTP/1.1 101 Switching Protocols\r\n"
+                      "Server: example\r\n"
+                      "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                      "Upgrade: websocket\r\n"
+                      "Connection: Upgrade\r\n"
+                      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                      "\r\n";
+  const auto whole = std::as_bytes(std::span(input));
+  http_response_head head{limits{}};
+  for (auto _ : state) {
+    head.reset();
+    bool complete = false;
+    if (bytewise) {
+      for (std::size_t i = 0; i < whole.size(); ++i) {
+        complete = head.feed(whole.subspan(i, 1)).complete;
+      }
+    } else {
+      complete = head.feed(whole).complete;
+    }
+    if (!complete) {
+      state.SkipWithError("head refused");
+      return;
+    }
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
+                          static_cast<std::int64_t>(input.size()));
+  state.SetLabel(std::to_string(input.size()) + " bytes");
+}
+
+const bool registered = [] {
+  for (const simd::kernel_table* kernels : simd::supported_kernels()) {
+    for (const bool masked : {true, false}) {
+      for (const std::size_t size : {0u, 16u, 125u, 1024u, 65536u}) {
+        benchmark::RegisterBenchmark(
+            ("core/write/" + std::string(masked ? "masked_" : "unmasked_") + kernels->name + "/" +
+             std::to_string(size))
+                .c_str(),
+            [=](benchmark::State& state) { write_frame(state, masked, *kernels, size); });
+      }
+    }
+  }
+  benchmark::RegisterBenchmark("core/http_head/at_once", parse_head, false);
+  benchmark::RegisterBenchmark("core/http_head/bytewise", parse_head, true);
+  return true;
+}();
+
+} // namespace
+} // namespace sluice

@@ -74,9 +74,7 @@ void header_list::set_value(std::size_t index, std::string_view value) noexcept 
 }
 
 DWORD header_list::apply(std::string_view lines, DWORD modifiers) noexcept {
-  if (lines.empty()) {
-    return ERROR_WINHTTP_INVALID_HEADER;
-  }
+  bool has_field = false;
   while (!lines.empty()) {
     const std::size_t end = lines.find("\r\n");
     const std::string_view line = lines.substr(0, end);
@@ -102,6 +100,10 @@ DWORD header_list::apply(std::string_view lines, DWORD modifiers) noexcept {
     if (code != ERROR_SUCCESS) {
       return code;
     }
+    has_field = true;
+  }
+  if (!has_field) {
+    return ERROR_WINHTTP_INVALID_HEADER;
   }
   return ok() ? ERROR_SUCCESS : ERROR_NOT_ENOUGH_MEMORY;
 }

@@ -17,3 +17,4 @@
 
 // The vector types are one register each and must never be passed through memory.
 #define SLUICE_INLINE __attribute__((always_inline)) inline
+#define SLUICE_NOINLINE __attribute__((noinline))

@@ -10,6 +10,7 @@ namespace {
 class bytes32 {
 public:
   static constexpr std::size_t size = 32;
+  static constexpr bool reload_is_faster = true;
 
   SLUICE_INLINE bytes32(__m256i raw) noexcept : raw_(raw) {}
 
@@ -36,10 +37,11 @@ public:
   }
   SLUICE_INLINE bool any_high_bit() const noexcept { return _mm256_movemask_epi8(raw_) != 0; }
 
-  template <int N> SLUICE_INLINE bytes32 moved_up(bytes32 previous) const noexcept {
+  template <int N, int Left = 0> SLUICE_INLINE bytes32 moved_up(bytes32 previous) const noexcept {
     // AVX2 shifts its two halves apart: below each half comes the half before it.
     const __m256i halves_before = _mm256_permute2x128_si256(previous.raw_, raw_, 0x21);
-    return _mm256_alignr_epi8(raw_, halves_before, 16 - N);
+    const __m256i moved = _mm256_alignr_epi8(raw_, halves_before, 16 - N);
+    return Left == 0 ? moved : _mm256_slli_epi16(moved, Left);
   }
 
   SLUICE_INLINE bytes32 lead_flags() const noexcept {

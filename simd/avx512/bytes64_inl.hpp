@@ -29,6 +29,7 @@ constexpr six_bit_table follow_by_six_bits = [] {
 class bytes64 {
 public:
   static constexpr std::size_t size = 64;
+  static constexpr bool reload_is_faster = false;
 
   SLUICE_INLINE bytes64(__m512i raw) noexcept : raw_(raw) {}
 
@@ -50,10 +51,10 @@ public:
   }
   SLUICE_INLINE bool any_high_bit() const noexcept { return _mm512_movepi8_mask(raw_) != 0; }
 
-  template <int N> SLUICE_INLINE bytes64 moved_up(bytes64 previous) const noexcept {
-    // Each 64-bit word shifts in the top of the word before it.
+  template <int N, int Left = 0> SLUICE_INLINE bytes64 moved_up(bytes64 previous) const noexcept {
+    // Each 64-bit word shifts in the top of the word before it, by bytes and bits at once.
     const __m512i words_before = _mm512_alignr_epi64(raw_, previous.raw_, 7);
-    return _mm512_shldi_epi64(raw_, words_before, 8 * N);
+    return _mm512_shldi_epi64(raw_, words_before, 8 * N + Left);
   }
 
   SLUICE_INLINE bytes64 lead_flags() const noexcept {

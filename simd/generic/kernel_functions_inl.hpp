@@ -50,6 +50,11 @@ template <class Short, class... Wider> struct kernel_functions {
   }
 
 private:
+  /// One comparison instead of three loads.
+  static SLUICE_INLINE bool at_boundary(const utf8_state& state) noexcept {
+    return std::bit_cast<std::uint32_t>(state) == 0;
+  }
+
   template <pass_kind Kind>
   static SLUICE_INLINE void move(std::byte* d, const std::byte* s, std::size_t n,
                                  std::uint32_t key) noexcept {
@@ -62,26 +67,28 @@ private:
   template <pass_kind Kind>
   static SLUICE_INLINE utf8_result check(std::byte* d, const std::byte* s, std::size_t n,
                                          std::uint32_t key, utf8_state& state) noexcept {
-    const std::uint8_t lead = lead_before(state);
+    const std::uint8_t lead = at_boundary(state) ? std::uint8_t{0} : lead_before(state);
     pass_end end;
     if (n >= Short::size) {
       end = pass_by_length<Kind, Short, Wider...>({d, s, n, key, std::uint32_t{lead} << 24});
     } else if (n != 0) {
       const short_text text = pass_short<Kind.stores>(d, s, n, key, lead);
-      if (!text.any_high_bit && lead == 0) [[likely]]
+      if (!text.any_high_bit && lead == 0)
         return {true, 0};
       utf8_errors<Short> errors;
-      errors.add(Short::from_words(text.low, text.high), Short::zero());
-      end = {errors.any(), 0, static_cast<std::uint32_t>(text.high >> 32)};
+      Short leads = Short::zero();
+      errors.add(Short::from_words(text.low, text.high), leads);
+      end = {0, static_cast<std::uint32_t>(text.high >> 32), errors.any()};
     } else {
       return {true, 0};
     }
-    utf8_state after;
-    if (!end.bad && state_at_end(end.last_four, after)) [[likely]] {
-      state = after;
-      return {true, 0};
-    }
-    return {false, end.bad ? find_error(Kind.stores ? d : s, n, end.from, state) : n - 1};
+    if (end.bad)
+      return {false, find_error(Kind.stores ? d : s, n, end.from, state)};
+    if (ends_inside(end.last_four))
+      return finish_inside(end.last_four, n, state);
+    if (lead != 0)
+      state = {};
+    return {true, 0};
   }
 };
 

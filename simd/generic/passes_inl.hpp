@@ -13,7 +13,7 @@
 //   1..15               two words (words_inl.hpp)
 //   size .. 2 size      `two`: one vector at the start, one that ends where the range ends
 //   2 size .. 4 size    `four`: two at the start, two at the end
-//   more                `many`: vectors at aligned addresses, then `two` or `four`
+//   more                `many`: blocks of four, and then `two` or `four`
 //
 // so no length has a loop over bytes and none ends with one. The vectors of `two` and `four` may
 // overlap; all of them are loaded before one is stored, or an in-place range would be unmasked
@@ -40,12 +40,15 @@ struct pass_range {
   std::uint32_t before;
 };
 
+/// Whether what stands before a vector is `pass_range::before` or other bytes of the range.
+enum class position { start, inside };
+
 /// If `bad`, there is an error right before `from` or later. Otherwise `last_four` are the last
-/// bytes of the plain text, or zeros if all of it is ASCII.
+/// bytes of the plain text, or zeros if the end of it is ASCII.
 struct pass_end {
-  bool bad = false;
   std::size_t from = 0;
   std::uint32_t last_four = 0;
+  bool bad = false;
 };
 
 template <class Bytes, pass_kind Kind> class pass {
@@ -55,17 +58,25 @@ public:
   SLUICE_INLINE explicit pass(const pass_range& range) noexcept : range_(range) {}
 
   /// From i to the end, `size` to 2 * `size` bytes. `before`: the four plain bytes before i.
+  template <position At>
   SLUICE_INLINE pass_end two(std::size_t i, std::uint32_t before) const noexcept {
     const std::size_t j = range_.n - size;
-    const Bytes a = plain(i, key_at(i));
-    const Bytes b = plain(j, key_at(j));
+    const Bytes key_i = key_at(i), key_j = key_at(j);
+    const Bytes a = plain(i, key_i);
+    const Bytes b = plain(j, key_j);
     pass_end end;
     if constexpr (Kind.checks) {
       if ((a | b).any_high_bit() || ends_inside(before)) {
         utf8_errors<Bytes> errors;
-        errors.add(a, Bytes::ending_in(before));
-        errors.add(b, Bytes::ending_in(four_before(j, i, before)));
-        end = {errors.any(), i, four_at(range_.n - 4)};
+        Bytes leads = leads_in<At>(before);
+        errors.add(a, leads);
+        if (j - i >= 3) {
+          add_reloaded(errors, j, b, key_j);
+        } else if (j != i) {
+          leads = leads_in<position::inside>(four_before(j, i, before));
+          errors.add(b, leads);
+        }
+        end = {i, four_at(range_.n - 4), errors.any()};
       }
     }
     store(i, a);
@@ -74,6 +85,7 @@ public:
   }
 
   /// From i to the end, 2 * `size` to 4 * `size` bytes.
+  template <position At>
   SLUICE_INLINE pass_end four(std::size_t i, std::uint32_t before) const noexcept {
     const std::size_t j = range_.n - 2 * size;
     const Bytes key_i = key_at(i), key_j = key_at(j);
@@ -85,11 +97,18 @@ public:
     if constexpr (Kind.checks) {
       if ((Bytes::any_of(a, b, c) | d).any_high_bit() || ends_inside(before)) {
         utf8_errors<Bytes> errors;
-        errors.add(a, Bytes::ending_in(before));
-        errors.add(b, a);
-        errors.add(c, Bytes::ending_in(four_before(j, i, before)));
-        errors.add(d, c);
-        end = {errors.any(), i, four_at(range_.n - 4)};
+        Bytes leads = leads_in<At>(before);
+        errors.add(a, leads);
+        add_reloaded(errors, i + size, b, key_i);
+        if (j - i >= 3) {
+          add_reloaded(errors, j, c, key_j);
+          add_reloaded(errors, j + size, d, key_j);
+        } else if (j != i) {
+          leads = leads_in<position::inside>(four_before(j, i, before));
+          errors.add(c, leads);
+          errors.add(d, leads);
+        }
+        end = {i, four_at(range_.n - 4), errors.any()};
       }
     }
     store(i, a);
@@ -99,13 +118,30 @@ public:
     return end;
   }
 
-  /// The whole range, more than 4 * `size` bytes.
-  pass_end many() const noexcept;
+  /// The whole range, more than 4 * `size` bytes. A function of its own, so that short ranges do
+  /// not save registers for it.
+  static SLUICE_NOINLINE pass_end many(std::byte* d, const std::byte* s, std::size_t n,
+                                       std::uint32_t key, std::uint32_t before) noexcept {
+    if (n <= 8 * size) {
+      // Two shapes, the second not shorter than a vector.
+      const std::size_t cut = (n >= 5 * size ? 4 : 3) * size;
+      const pass_end end = pass({d, s, cut, key, before}).template four<position::start>(0, before);
+      const pass rest({d, s, n, key, before});
+      return end.bad ? end : rest.last(cut, Kind.checks ? rest.four_behind(cut) : 0);
+    }
+    return pass({d, s, n, key, before}).blocks();
+  }
 
 private:
   /// Errors are looked for once in so many bytes: seldom enough to cost nothing, often enough that
   /// the search for the exact place is short.
   static constexpr std::size_t stretch_bytes = 64 * size;
+
+  SLUICE_INLINE pass_end last(std::size_t i, std::uint32_t before) const noexcept {
+    return range_.n - i > 2 * size ? four<position::inside>(i, before)
+                                   : two<position::inside>(i, before);
+  }
+  SLUICE_INLINE pass_end blocks() const noexcept;
 
   SLUICE_INLINE Bytes key_at(std::size_t i) const noexcept {
     return Kind.masks ? Bytes::repeat(rotate_key(range_.key, i)) : Bytes::zero();
@@ -117,6 +153,24 @@ private:
   SLUICE_INLINE void store(std::size_t i, Bytes bytes) const noexcept {
     if constexpr (Kind.stores)
       bytes.store(range_.d + i);
+  }
+
+  /// Checks a vector that was loaded from i, after bytes of the source that are not stored yet, if
+  /// in place.
+  SLUICE_INLINE void add_reloaded(utf8_errors<Bytes>& errors, std::size_t i, Bytes now,
+                                  Bytes key) const noexcept {
+    errors.add(now, plain(i - 1, key.template moved_up<1>(key)),
+               plain(i - 2, key.template moved_up<2>(key)),
+               plain(i - 3, key.template moved_up<3>(key)));
+  }
+  /// The lead flags of the four bytes before a vector.
+  template <position At> static SLUICE_INLINE Bytes leads_in(std::uint32_t before) noexcept {
+    if constexpr (At == position::start) {
+      const auto lead = static_cast<std::uint8_t>(before >> 24);
+      return Bytes::ending_in(std::uint32_t{lead_flags_of(lead)} << 24);
+    } else {
+      return Bytes::ending_in(before).lead_flags();
+    }
   }
 
   /// The plain form of four bytes that are not stored yet, if in place.
@@ -143,59 +197,34 @@ private:
   pass_range range_;
 };
 
-/// The bytes before a vector: loaded again, one to three bytes further down, where the source
-/// stays as it is; shifted out of the previous vector where the source has been overwritten. Loads
-/// have ports of their own, so the first way is faster wherever it is possible.
-template <class Bytes, pass_kind Kind> class backward_view {
-public:
-  SLUICE_INLINE backward_view(std::uint32_t key, Bytes previous) noexcept
-      : key1_(Bytes::repeat(rotate_key(key, 3))), key2_(Bytes::repeat(rotate_key(key, 2))),
-        key3_(Bytes::repeat(rotate_key(key, 1))), previous_(previous) {}
-
-  /// `at`: where `now` was loaded from.
-  SLUICE_INLINE void check(utf8_errors<Bytes>& errors, const std::byte* at, Bytes now) noexcept {
-    if constexpr (Kind.in_place) {
-      errors.add(now, previous_);
-      previous_ = now;
-    } else {
-      const Bytes back1 = Bytes::load(at - 1), back2 = Bytes::load(at - 2);
-      const Bytes back3 = Bytes::load(at - 3);
-      if constexpr (Kind.masks)
-        errors.add(now, back1 ^ key1_, back2 ^ key2_, back3 ^ key3_);
-      else
-        errors.add(now, back1, back2, back3);
-    }
-  }
-  SLUICE_INLINE void skip_to(Bytes last) noexcept { previous_ = last; }
-
-private:
-  Bytes key1_, key2_, key3_;
-  Bytes previous_;
-};
-
-template <class Bytes, pass_kind Kind> pass_end pass<Bytes, Kind>::many() const noexcept {
+template <class Bytes, pass_kind Kind> pass_end pass<Bytes, Kind>::blocks() const noexcept {
+  // What stands before a vector is loaded again where the source stays as it is.
+  constexpr bool reloads = Bytes::reload_is_faster && !Kind.in_place;
   const std::size_t n = range_.n;
-  // A vector at 0 and one at the next aligned address, loaded before the first is stored.
-  const auto address = reinterpret_cast<std::uintptr_t>(Kind.stores ? range_.d : range_.s);
-  const std::size_t aligned = size - address % size;
-  const Bytes key = key_at(aligned);
-  const Bytes first = plain(0, key_at(0));
-  const Bytes second = plain(aligned, key);
   utf8_errors<Bytes> errors;
-  bool open = false; // a character may be unfinished
+  Bytes leads = Bytes::zero(); // of the vector before, if not `reloads`
+  bool open = false;           // a character may be unfinished
+
+  // One vector at the start and one at the next aligned address, loaded before the first is stored.
+  const auto address = reinterpret_cast<std::uintptr_t>(Kind.stores ? range_.d : range_.s);
+  std::size_t i = size - address % size;
+  const Bytes key = key_at(i);
+  const Bytes first = plain(0, key_at(0));
+  const Bytes second = plain(i, key);
   if constexpr (Kind.checks) {
     if ((first | second).any_high_bit() || ends_inside(range_.before)) {
-      errors.add(first, Bytes::ending_in(range_.before));
-      errors.add(second, Bytes::ending_in(four_before(aligned, 0, range_.before)));
+      leads = leads_in<position::start>(range_.before);
+      errors.add(first, leads);
+      leads = leads_in<position::inside>(four_before(i, 0, range_.before));
+      errors.add(second, leads);
       open = true;
     }
   }
   store(0, first);
-  store(aligned, second);
+  store(i, second);
+  i += size;
 
-  std::size_t i = aligned + size;
-  std::size_t stretch = 0;
-  backward_view<Bytes, Kind> behind(rotate_key(range_.key, aligned), second);
+  std::size_t stretch = 0; // where the errors begin that nobody has looked for
   while (n - i >= 5 * size) {
     const std::size_t stop = i + std::min((n - i - size) / (4 * size) * (4 * size), stretch_bytes);
     for (; i != stop; i += 4 * size) {
@@ -210,35 +239,41 @@ template <class Bytes, pass_kind Kind> pass_end pass<Bytes, Kind>::many() const 
         store(i + 3 * size, d);
         if (Kind.checks && open) {
           if (ends_inside(four_behind(i)))
-            return {true, stretch, 0};
+            return {stretch, 0, true};
           open = false;
+          leads = Bytes::zero();
         }
-        behind.skip_to(d);
       } else {
         for (std::size_t j = i; j != i + 4 * size; j += size) {
           const Bytes now = plain(j, key);
           store(j, now);
-          behind.check(errors, range_.s + j, now);
+          if constexpr (reloads)
+            add_reloaded(errors, j, now, key);
+          else
+            errors.add(now, leads);
         }
         open = true;
       }
     }
     if (Kind.checks && errors.any())
-      return {true, stretch, 0};
+      return {stretch, 0, true};
     stretch = i;
   }
 
   if (n - i > 4 * size) {
     const Bytes now = plain(i, key);
     store(i, now);
-    if constexpr (Kind.checks)
-      behind.check(errors, range_.s + i, now);
+    if constexpr (Kind.checks) {
+      if constexpr (reloads)
+        add_reloaded(errors, i, now, key);
+      else
+        errors.add(now, leads);
+    }
     i += size;
   }
   if (Kind.checks && errors.any())
-    return {true, stretch, 0};
-  const std::uint32_t before = Kind.checks ? four_behind(i) : 0;
-  return n - i > 2 * size ? four(i, before) : two(i, before);
+    return {stretch, 0, true};
+  return last(i, Kind.checks ? four_behind(i) : 0);
 }
 
 /// `Bytes`, `Wider`...: the kernel's vectors, shortest first. `range.n` is at least Bytes::size.
@@ -246,13 +281,13 @@ template <pass_kind Kind, class Bytes, class... Wider>
 SLUICE_INLINE pass_end pass_by_length(const pass_range& range) noexcept {
   const pass<Bytes, Kind> vectors(range);
   if (range.n <= 2 * Bytes::size)
-    return vectors.two(0, range.before);
+    return vectors.template two<position::start>(0, range.before);
   if constexpr (sizeof...(Wider) != 0) {
     return pass_by_length<Kind, Wider...>(range);
   } else {
     if (range.n <= 4 * Bytes::size)
-      return vectors.four(0, range.before);
-    return vectors.many();
+      return vectors.template four<position::start>(0, range.before);
+    return vectors.many(range.d, range.s, range.n, range.key, range.before);
   }
 }
 

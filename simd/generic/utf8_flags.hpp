@@ -10,6 +10,8 @@
 //
 //   bit 7   lead:   the first byte is C0..FF, so a continuation byte is due
 //           follow: the second byte is a continuation byte, 80..BF
+//   bit 6   lead:   the first byte is E0..FF, so another one is due after it
+//   bit 5   lead:   the first byte is F0..FF, and a third
 //   bit 0-4 a pair that must not be, if both bytes have the bit:
 //             first byte            second byte
 //     0       C0, C1                80..BF         overlong (2 bytes)
@@ -32,28 +34,28 @@ inline constexpr half_byte_table lead_by_high = {
     0,           0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0x80 | 0x01, // C0..CF
     0x80,        // D0..DF
-    0x80 | 0x06, // E0..EF
-    0x80 | 0x18, // F0..FF
+    0xC0 | 0x06, // E0..EF
+    0xE0 | 0x18, // F0..FF
 };
 
 /// Bits of a first byte by its low half.
 inline constexpr half_byte_table lead_by_low = {
-    0x80 | 0x01 | 0x02 | 0x08, // C0, E0, F0
-    0x80 | 0x01,               // C1
-    0x80,
-    0x80,        //
-    0x80 | 0x10, // F4
-    0x80 | 0x18, // F5
-    0x80 | 0x18,
-    0x80 | 0x18,
-    0x80 | 0x18,
-    0x80 | 0x18,
-    0x80 | 0x18,
-    0x80 | 0x18,
-    0x80 | 0x18,
-    0x80 | 0x18 | 0x04, // FD, ED
-    0x80 | 0x18,
-    0x80 | 0x18,
+    0xE0 | 0x01 | 0x02 | 0x08, // C0, E0, F0
+    0xE0 | 0x01,               // C1
+    0xE0,
+    0xE0,        //
+    0xE0 | 0x10, // F4
+    0xE0 | 0x18, // F5
+    0xE0 | 0x18,
+    0xE0 | 0x18,
+    0xE0 | 0x18,
+    0xE0 | 0x18,
+    0xE0 | 0x18,
+    0xE0 | 0x18,
+    0xE0 | 0x18,
+    0xE0 | 0x18 | 0x04, // FD, ED
+    0xE0 | 0x18,
+    0xE0 | 0x18,
 };
 
 /// Bits of a second byte by its high half; 0 outside 80..BF.

@@ -2,6 +2,34 @@
 
 namespace sluice::simd {
 
+std::uint8_t lead_before(utf8_state state) noexcept {
+  switch (state.due) {
+  case 0:
+    return 0;
+  case 1:
+    return 0xC2;
+  case 2:
+    return state.low == 0xA0 ? 0xE0 : state.high == 0x9F ? 0xED : 0xE1;
+  default:
+    return state.low == 0x90 ? 0xF0 : state.high == 0x8F ? 0xF4 : 0xF1;
+  }
+}
+
+utf8_result finish_inside(std::uint32_t last_four, std::size_t n, utf8_state& state) noexcept {
+  const auto last = static_cast<std::uint8_t>(last_four >> 24);
+  const auto second_last = static_cast<std::uint8_t>(last_four >> 16);
+  if (last >= 0xC0) {
+    if (last < 0xC2 || last > 0xF4)
+      return {false, n - 1};
+    state = state_after_lead(last);
+  } else if (second_last >= 0xE0) {
+    state = {static_cast<std::uint8_t>(second_last < 0xF0 ? 1 : 2), 0x80, 0xBF};
+  } else {
+    state = {1, 0x80, 0xBF};
+  }
+  return {true, 0};
+}
+
 std::size_t find_error(const std::byte* text, std::size_t n, std::size_t from,
                        utf8_state state) noexcept {
   // Back to the beginning of a character: at most three bytes, or else the start of the slice.

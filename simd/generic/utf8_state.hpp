@@ -50,18 +50,7 @@ namespace sluice::simd {
 
 /// A first byte after which exactly the same text may follow as in `state`; 0 at a boundary. With
 /// it a slice that begins inside a character is checked as if that byte stood before it.
-[[nodiscard]] constexpr std::uint8_t lead_before(utf8_state state) noexcept {
-  switch (state.due) {
-  case 0:
-    return 0;
-  case 1:
-    return 0xC2;
-  case 2:
-    return state.low == 0xA0 ? 0xE0 : state.high == 0x9F ? 0xED : 0xE1;
-  default:
-    return state.low == 0x90 ? 0xF0 : state.high == 0x8F ? 0xF4 : 0xF1;
-  }
-}
+[[nodiscard]] std::uint8_t lead_before(utf8_state state) noexcept;
 
 /// Whether a character is unfinished after these four bytes of valid text. The last byte of the
 /// text is the most significant.
@@ -70,27 +59,11 @@ namespace sluice::simd {
          (last_four << 16 >= 0xF000'0000u);
 }
 
-/// Sets the state from the last four bytes of a slice that is valid so far, except that nobody has
-/// looked at its last byte as a first byte yet: pair checks see C0, C1 and F5..FF only when the
-/// byte after them arrives. False if the last byte is one of those.
-[[nodiscard]] constexpr bool state_at_end(std::uint32_t last_four, utf8_state& state) noexcept {
-  state = {};
-  if (!ends_inside(last_four)) [[likely]]
-    return true;
-  const auto at = [last_four](int back) {
-    return static_cast<std::uint8_t>(last_four >> (32 - 8 * back));
-  };
-  if (at(1) >= 0xC0) {
-    if (at(1) < 0xC2 || at(1) > 0xF4)
-      return false;
-    state = state_after_lead(at(1));
-  } else if (at(2) >= 0xE0) {
-    state = {static_cast<std::uint8_t>(at(2) < 0xF0 ? 1 : 2), 0x80, 0xBF};
-  } else {
-    state = {1, 0x80, 0xBF};
-  }
-  return true;
-}
+/// The end of a pass over text[0, n) that found nothing wrong but ends inside a character: sets the
+/// state. Not ok if the last byte is C0, C1 or F5..FF: pair checks see those only when the byte
+/// after them arrives.
+[[nodiscard]] utf8_result finish_inside(std::uint32_t last_four, std::size_t n,
+                                        utf8_state& state) noexcept;
 
 /// The offset of the first byte in text[0, n) that cannot continue valid text. `state` is the one
 /// before text[0]; everything before `from` has passed the pair checks, and there is an error at

@@ -62,18 +62,20 @@ SLUICE_INLINE short_text pass_short(std::byte* d, const std::byte* s, std::size_
       store_word(d + n - 4, last);
     }
     text = std::uint64_t{last} << (8 * (n - 4)) | first;
-  } else {
-    const std::size_t middle = n / 2;
-    const std::uint32_t bytes = (std::to_integer<std::uint32_t>(s[0]) |
-                                 std::to_integer<std::uint32_t>(s[middle]) << (8 * middle) |
-                                 std::to_integer<std::uint32_t>(s[n - 1]) << (8 * (n - 1))) ^
-                                (key & (0xFFFF'FFFFu >> (8 * (4 - n))));
+  } else if (n >= 2) {
+    const std::uint16_t first = load_word<std::uint16_t>(s) ^ static_cast<std::uint16_t>(key);
+    const std::uint16_t last =
+        load_word<std::uint16_t>(s + n - 2) ^ static_cast<std::uint16_t>(rotate_key(key, n - 2));
     if constexpr (Stores) {
-      d[0] = static_cast<std::byte>(bytes);
-      d[middle] = static_cast<std::byte>(bytes >> (8 * middle));
-      d[n - 1] = static_cast<std::byte>(bytes >> (8 * (n - 1)));
+      store_word(d, first);
+      store_word(d + n - 2, last);
     }
-    text = bytes;
+    text = std::uint64_t{last} << (8 * (n - 2)) | first;
+  } else {
+    const std::byte only = s[0] ^ static_cast<std::byte>(key);
+    if constexpr (Stores)
+      d[0] = only;
+    text = std::to_integer<std::uint64_t>(only);
   }
   return {0, (text << 8 | before) << (8 * (7 - n)), (text & high_bits) != 0};
 }

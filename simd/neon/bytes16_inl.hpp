@@ -9,6 +9,7 @@ namespace {
 class bytes16 {
 public:
   static constexpr std::size_t size = 16;
+  static constexpr bool reload_is_faster = true;
 
   SLUICE_INLINE bytes16(uint8x16_t raw) noexcept : raw_(raw) {}
 
@@ -35,9 +36,10 @@ public:
   SLUICE_INLINE bytes16 operator|(bytes16 b) const noexcept { return vorrq_u8(raw_, b.raw_); }
   SLUICE_INLINE bool any_high_bit() const noexcept { return vmaxvq_u8(raw_) >= 0x80; }
 
-  /// Each byte moves N places up; the last N of `previous` come in below.
-  template <int N> SLUICE_INLINE bytes16 moved_up(bytes16 previous) const noexcept {
-    return vextq_u8(previous.raw_, raw_, 16 - N);
+  /// Each byte moves N places up; the last N of `previous` come in below. Then each is shifted
+  /// Left bits to the left.
+  template <int N, int Left = 0> SLUICE_INLINE bytes16 moved_up(bytes16 previous) const noexcept {
+    return vshlq_n_u8(vextq_u8(previous.raw_, raw_, 16 - N), Left);
   }
 
   SLUICE_INLINE bytes16 lead_flags() const noexcept {

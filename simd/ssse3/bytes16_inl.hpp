@@ -10,6 +10,7 @@ namespace {
 class bytes16 {
 public:
   static constexpr std::size_t size = 16;
+  static constexpr bool reload_is_faster = true;
 
   SLUICE_INLINE bytes16(__m128i raw) noexcept : raw_(raw) {}
 
@@ -29,16 +30,19 @@ public:
     return _mm_slli_si128(_mm_cvtsi32_si128(static_cast<int>(last_four)), 12);
   }
   static SLUICE_INLINE bytes16 from_words(std::uint64_t low, std::uint64_t high) noexcept {
-    return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+    return _mm_unpacklo_epi64(_mm_cvtsi64_si128(static_cast<long long>(low)),
+                              _mm_cvtsi64_si128(static_cast<long long>(high)));
   }
 
   SLUICE_INLINE bytes16 operator^(bytes16 b) const noexcept { return _mm_xor_si128(raw_, b.raw_); }
   SLUICE_INLINE bytes16 operator|(bytes16 b) const noexcept { return _mm_or_si128(raw_, b.raw_); }
   SLUICE_INLINE bool any_high_bit() const noexcept { return _mm_movemask_epi8(raw_) != 0; }
 
-  /// Each byte moves N places up; the last N of `previous` come in below.
-  template <int N> SLUICE_INLINE bytes16 moved_up(bytes16 previous) const noexcept {
-    return _mm_alignr_epi8(raw_, previous.raw_, 16 - N);
+  /// Each byte moves N places up; the last N of `previous` come in below. Then each is shifted
+  /// Left bits to the left; what comes in at its right is anything.
+  template <int N, int Left = 0> SLUICE_INLINE bytes16 moved_up(bytes16 previous) const noexcept {
+    const __m128i moved = _mm_alignr_epi8(raw_, previous.raw_, 16 - N);
+    return Left == 0 ? moved : _mm_slli_epi16(moved, Left);
   }
 
   SLUICE_INLINE bytes16 lead_flags() const noexcept {

@@ -57,6 +57,9 @@ public:
   /// Makes the current or the next wait() return soon. Any thread; async-signal-safe.
   virtual void wake() noexcept = 0;
 
+  /// The time that deadlines are compared with.
+  [[nodiscard]] virtual time_point now() const noexcept { return clock::now(); }
+
   /// A descriptor that polls readable when wait() has something to do.
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
 

@@ -156,7 +156,7 @@ void race::settle(attempt& ended) noexcept {
 
 void race::start_next() noexcept {
   attempt& next = attempts_[started_++];
-  const time_point now = clock::now();
+  const time_point now = on_.io().now();
   start_next_at_ = now + stagger;
   const int fd =
       ::socket(next.op.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
@@ -214,7 +214,7 @@ bool race::turn_over(void* self) noexcept {
 error race::run(cancel_source* cancel, stream& connected) noexcept {
   start_next_at_ = time_point::min();
   while (winner_ == nullptr && settled_ < count_) {
-    const time_point now = clock::now();
+    const time_point now = on_.io().now();
     if (started_ < count_ && now >= start_next_at_) {
       start_next();
       continue;
@@ -257,7 +257,7 @@ error connect(loop& on, const connect_target& target, const connect_timeouts& ti
     observer->resolving(observer->context, target.host != nullptr ? target.host : "");
   }
   const time_point deadline =
-      timeouts.resolve.count() > 0 ? clock::now() + timeouts.resolve : no_deadline;
+      timeouts.resolve.count() > 0 ? on.io().now() + timeouts.resolve : no_deadline;
   resolved_addresses addresses;
   if (const error e = resolve(on, target.host, target.port, deadline, cancel, addresses);
       e != error::none) {

@@ -40,7 +40,11 @@ int timeout_ms(time_point deadline) noexcept {
   if (deadline == no_deadline) {
     return -1;
   }
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now()).count();
+  const time_point now = clock::now();
+  if (deadline <= now) {
+    return 0;
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
 }
 
@@ -497,9 +501,13 @@ error epoll_backend::wait(time_point deadline) noexcept {
     resume_starved();
   }
   bool sleep = true;
+  const std::uint64_t starved_before = stats_.starved;
   if (!completed_.empty() || !ready_.empty()) {
     if (++waits_without_poll_ < max_waits_without_poll && run_completed()) {
       return error::none;
+    }
+    if (stats_.starved != starved_before) {
+      return error::none; // the caller may have a buffer to give back before it sleeps
     }
     sleep = completed_.empty() && ready_.empty();
   }

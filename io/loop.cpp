@@ -188,7 +188,7 @@ error loop::run_until_idle(operation& op, time_point deadline, cancel_source* ca
     if (cancel != nullptr && cancel->requested()) {
       ended = error::cancelled;
       io_->cancel(op);
-    } else if (timed && clock::now() >= deadline) {
+    } else if (timed && io_->now() >= deadline) {
       ended = error::timed_out;
       io_->cancel(op);
     }
@@ -211,7 +211,7 @@ error loop::run_until(bool (*done)(void* context) noexcept, void* context, time_
       ended = error::system;
     } else if (cancel != nullptr && cancel->requested()) {
       ended = error::cancelled;
-    } else if (deadline != no_deadline && clock::now() >= deadline) {
+    } else if (deadline != no_deadline && io_->now() >= deadline) {
       ended = done(context) ? error::none : error::timed_out;
       break;
     }

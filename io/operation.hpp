@@ -56,7 +56,10 @@ struct recv_op : operation {
   bool expect_data = false;                  // in: the last read left bytes in the socket
   bool socket_nonempty = false;              // out: the socket had more bytes than fit
   buffer* filled = nullptr;                  // out
-  buffer_class group = buffer_class::small;  // the backend's own: the class asked of the kernel
+
+  // The backend's own while the operation is not idle.
+  buffer_class group = buffer_class::small; // the class asked of the kernel
+  std::uint64_t turn = 0;                   // in the line of those starved; 0: was never in it
 };
 
 /// Sends a prefix of `bytes` (short sends happen; MSG_NOSIGNAL). `bytes` stays valid until
@@ -93,6 +96,22 @@ public:
     }
     last_ = &added;
   }
+
+  /// In front of `before`, which is in the list; nullptr: at the end. Linear.
+  void insert(operation& added, operation* before) noexcept {
+    if (before == nullptr) {
+      push(added);
+      return;
+    }
+    operation** link = &first_;
+    while (*link != before) {
+      link = &(*link)->next;
+    }
+    *link = &added;
+    added.next = before;
+  }
+
+  [[nodiscard]] operation* first() const noexcept { return first_; }
 
   /// Only when not empty.
   [[nodiscard]] operation& pop() noexcept {

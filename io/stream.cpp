@@ -100,7 +100,7 @@ error stream::write(loop& on, std::span<const std::byte> bytes,
     op.bytes = bytes;
     on.io().submit(op);
     const time_point deadline =
-        progress_timeout.count() > 0 ? clock::now() + progress_timeout : no_deadline;
+        progress_timeout.count() > 0 ? on.io().now() + progress_timeout : no_deadline;
     const error ended = on.run_until_idle(op, deadline, cancel);
     if (op.result < 0) {
       return ended != error::none ? ended : error_from_errno(-op.result);

@@ -262,8 +262,18 @@ bool uring_backend::choose_group(recv_op& op) noexcept {
 
 void uring_backend::starve(recv_op& op) noexcept {
   op.now = operation::state::starved;
-  ++stats_.starved;
-  starved_.push(op);
+  if (op.turn == 0) {
+    op.turn = ++last_turn_;
+    ++stats_.starved;
+    starved_.push(op);
+    return;
+  }
+  // Another receive was quicker than one that had waited: it keeps its place in the line.
+  operation* after = starved_.first();
+  while (after != nullptr && static_cast<recv_op*>(after)->turn < op.turn) {
+    after = after->next;
+  }
+  starved_.insert(op, after);
 }
 
 void uring_backend::start_recv(recv_op& op) noexcept {
@@ -302,6 +312,7 @@ void uring_backend::submit(recv_op& op) noexcept {
   op.what = operation::kind::recv;
   op.filled = nullptr;
   op.socket_nonempty = false;
+  op.turn = 0;
   start_recv(op);
 }
 
@@ -362,14 +373,10 @@ void uring_backend::cancel(operation& op) noexcept {
 
 // ---- completing ----
 
+/// As many as there are buffers; more would only fail.
 void uring_backend::resume_starved() noexcept {
-  // Each retry is armed, or goes to the back of the list because no buffer was left for it.
-  while (!starved_.empty()) {
-    recv_op& op = static_cast<recv_op&>(starved_.pop());
-    start_recv(op);
-    if (op.now == operation::state::starved) {
-      break;
-    }
+  for (std::uint32_t count = posted_count(); count != 0 && !starved_.empty(); --count) {
+    start_recv(static_cast<recv_op&>(starved_.pop()));
   }
 }
 
@@ -472,10 +479,11 @@ int uring_backend::enter(time_point deadline, bool sleep) noexcept {
   if (deadline == no_deadline) {
     return ::io_uring_submit_and_wait(&ring_, 1);
   }
-  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - clock::now());
-  if (left.count() <= 0) {
+  const time_point now = clock::now();
+  if (deadline <= now) {
     return ::io_uring_submit_and_get_events(&ring_);
   }
+  const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - now);
   __kernel_timespec timeout{};
   timeout.tv_sec = left.count() / 1'000'000'000;
   timeout.tv_nsec = left.count() % 1'000'000'000;
@@ -489,18 +497,20 @@ error uring_backend::wait(time_point deadline) noexcept {
     return error::system;
   }
   buffers_.drain_returns();
+  refill(buffer_class::small);
+  refill(buffer_class::large);
   if (!starved_.empty()) {
     resume_starved();
   }
-  refill(buffer_class::small);
-  refill(buffer_class::large);
   if (!waker_watched_ && !watch_waker()) {
     fail_everything();
     return error::system;
   }
-  const bool hungry = !starved_.empty();
-  const bool sleep = completed_.empty() && ::io_uring_cq_ready(&ring_) == 0 &&
-                     (!hungry || buffers_.announce_hunger());
+  // Whoever is left in the line waits for a buffer to come back, or for its turn in the next
+  // wait().
+  const bool may_sleep = completed_.empty() && ::io_uring_cq_ready(&ring_) == 0;
+  const bool sleep =
+      may_sleep && (starved_.empty() || (posted_count() == 0 && buffers_.announce_hunger()));
   // With results at hand and nothing to submit the kernel need not be asked.
   const unsigned kernel_flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
   if (sleep || ::io_uring_sq_ready(&ring_) != 0 ||

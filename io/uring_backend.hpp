@@ -55,6 +55,9 @@ private:
   void complete(operation& op, std::int32_t result) noexcept;
 
   void refill(buffer_class of) noexcept;
+  [[nodiscard]] std::uint32_t posted_count() const noexcept {
+    return posted_[0].posted + posted_[1].posted;
+  }
   [[nodiscard]] bool choose_group(recv_op& op) noexcept;
   void start_recv(recv_op& op) noexcept;
   void start_send(send_op& op) noexcept;
@@ -76,8 +79,9 @@ private:
   bool ring_open_ = false;
   bool waker_watched_ = false;
   std::array<posted_ring, buffer_class_count> posted_{};
-  operation_list completed_;               // results known, on_complete not called yet
-  operation_list starved_;                 // receives without a buffer
+  operation_list completed_; // results known, on_complete not called yet
+  operation_list starved_;   // receives without a buffer, by recv_op::turn
+  std::uint64_t last_turn_ = 0;
   memory::growable<operation*> in_kernel_; // operation::slot is the index
 };
 

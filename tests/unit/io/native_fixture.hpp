@@ -1,6 +1,7 @@
 #pragma once
 
 #include "sluice/sluice.hpp"
+#include "support/allocations.hpp"
 #include "support/frames.hpp"
 
 #include <gtest/gtest.h>
@@ -287,6 +288,10 @@ protected:
     return made;
   }
 
+  /// Counts the library's memory from here to the end of the test; before the loop is opened.
+  counted_memory& count_memory() { return memory_.emplace(); }
+
+  std::optional<counted_memory> memory_; // first: goes when everything else has been released
   const frame_maker make_{role::server};
   scripted_handler handler_;
   loop_settings loop_settings_;

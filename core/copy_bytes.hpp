@@ -16,8 +16,8 @@ namespace sluice {
 /// destination lies a few bytes behind the source modulo 4 KiB
 /// (https://lunnova.dev/articles/ryzen-slow-short-rep-mov/; seen with glibc 2.36 on an EPYC): that
 /// is how a malloc() buffer lies against a payload that follows its header in a page-aligned
-/// receive buffer. Masking with the key 0 is a copy without these traps, and never slower at that
-/// size.
+/// receive buffer.
+/// Masking with the key 0 is a copy without these traps.
 inline void copy_bytes(const simd::kernel_table& kernels, std::byte* to, const std::byte* from,
                        std::size_t count) noexcept {
   constexpr std::size_t first_string_instruction_bytes = 2048;

@@ -1,8 +1,12 @@
 // core/write/<masked|unmasked>_<kernel>/<payload bytes>: one frame through frame_writer, with a key
 // from a batch when masked. The generator behind the keys is a counter, so that its own cost, which
 // belongs to another layer, is left out.
+// core/copy/<memcpy|copy_bytes_kernel>/<bytes>: from 10 bytes behind the start of a page, where the
+// payload of a long frame begins, to 16 bytes behind it, where malloc() puts a large block. Shows
+// what core/copy_bytes.hpp avoids.
 // core/http_head/<at_once|bytewise>/<bytes>: the head of an upgrade response.
 
+#include "core/copy_bytes.hpp"
 #include "core/frame_writer.hpp"
 #include "core/http_head.hpp"
 #include "support/frames.hpp"
@@ -49,6 +53,23 @@ void write_frame(benchmark::State& state, bool masked, const simd::kernel_table&
                           static_cast<std::int64_t>(size));
 }
 
+template <typename Copy> void copy_behind(benchmark::State& state, std::size_t size, Copy copy) {
+  constexpr std::size_t page_bytes = 4096;
+  const test::bytes source = test::pattern(size + 2 * page_bytes);
+  test::bytes target(size + 2 * page_bytes);
+  const auto page_in = [](const std::byte* memory) {
+    return (page_bytes - reinterpret_cast<std::uintptr_t>(memory) % page_bytes) % page_bytes;
+  };
+  const std::byte* const from = source.data() + page_in(source.data()) + 10;
+  std::byte* const to = target.data() + page_in(target.data()) + 16;
+  for (auto _ : state) {
+    copy(to, from, size);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
+                          static_cast<std::int64_t>(size));
+}
+
 void parse_head(benchmark::State& state, bool bytewise) {
   std::string input = "HTTP/1.1 101 Switching Protocols\r\n"
                       "Server: example\r\n"
@@ -89,6 +110,24 @@ const bool registered = [] {
                 .c_str(),
             [=](benchmark::State& state) { write_frame(state, masked, *kernels, size); });
       }
+    }
+  }
+  for (const std::size_t size : {125u, 1024u, 4096u, 65536u}) {
+    const std::string suffix = std::string("/").append(std::to_string(size));
+    benchmark::RegisterBenchmark(
+        std::string("core/copy/memcpy").append(suffix).c_str(), [size](benchmark::State& state) {
+          copy_behind(state, size, [](std::byte* to, const std::byte* from, std::size_t n) {
+            std::memcpy(to, from, n);
+          });
+        });
+    for (const simd::kernel_table* kernels : simd::supported_kernels()) {
+      benchmark::RegisterBenchmark(
+          std::string("core/copy/copy_bytes_").append(kernels->name).append(suffix).c_str(),
+          [=](benchmark::State& state) {
+            copy_behind(state, size, [=](std::byte* to, const std::byte* from, std::size_t n) {
+              copy_bytes(*kernels, to, from, n);
+            });
+          });
     }
   }
   benchmark::RegisterBenchmark("core/http_head/at_once", parse_head, false);

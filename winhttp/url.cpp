@@ -119,8 +119,11 @@ bool is_host(std::string_view host) noexcept {
   if (host.empty() || host.size() > 255) {
     return false;
   }
-  if (host.find(':') != std::string_view::npos) {
-    // Only an IPv6 literal has colons; it may name a zone, as fe80::1%eth0 does.
+  if (const std::size_t colon = host.find(':'); colon != std::string_view::npos) {
+    // Only an IPv6 literal has colons, two at least; it may name a zone, as fe80::1%eth0 does.
+    if (host.find(':', colon + 1) == std::string_view::npos || host.back() == '%') {
+      return false;
+    }
     const std::string_view address = host.substr(0, host.find('%'));
     host.remove_prefix(address.size());
     for (const char c : address) {

@@ -86,7 +86,9 @@ DWORD give_component(std::wstring_view text, DWORD flags, bool escapes, LPWSTR& 
     if ((flags & (ICU_DECODE | ICU_ESCAPE)) != 0 && !text.empty()) {
       return ERROR_INVALID_PARAMETER;
     }
-    buffer = const_cast<LPWSTR>(text.data()); // the type is the contract's
+    // The type is the contract's. What is empty points at an empty string, so that it is one for
+    // WinHttpCreateUrl and for programs that ignore the length; user information may be absent.
+    buffer = const_cast<LPWSTR>(text.empty() && text.data() != nullptr ? L"" : text.data());
     length = static_cast<DWORD>(text.size());
     return ERROR_SUCCESS;
   }

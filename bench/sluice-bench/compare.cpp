@@ -246,7 +246,7 @@ std::string to_json(const compare_settings& settings, const std::vector<cell>& c
     if (!c.saturated.empty()) {
       out.member("saturated", most_common(c.saturated));
     }
-    if (c.ratio > 0) {
+    if (!c.floor.empty()) {
       out.member("floor", c.floor);
       out.member("ratio", c.ratio);
     }

@@ -184,8 +184,8 @@ void generator::check_report(slot& s, const std::string& text) {
 
 void generator::check_finished(std::size_t index) {
   slot& s = slots_[index];
-  if (s.finished || s.connection.limit() == no_limit || s.connection.wants_to_write() ||
-      s.connection.position() < s.connection.limit()) {
+  if (!confirming_ || s.finished || s.connection.limit() == no_limit ||
+      s.connection.wants_to_write() || s.connection.position() < s.connection.limit()) {
     return;
   }
   switch (settings_.expect) {

@@ -62,6 +62,7 @@ private:
   unique_fd epoll_;
   std::vector<slot> slots_;
   std::size_t unfinished_ = 0;
+  bool confirming_ = false; // a connection at its limit is there to stay
   bool timing_echoes_ = false;
   std::uint64_t phase_begin_ns_ = 0;
   std::uint64_t phase_begin_bytes_ = 0;

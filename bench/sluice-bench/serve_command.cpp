@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "floor.hpp"
+#include "native_server.hpp"
 #include "process_clock.hpp"
 
 #include <CLI/CLI.hpp>
@@ -64,9 +65,78 @@ void add_floor(CLI::App& program, command& chosen) {
   });
 }
 
+struct server_options {
+  server_settings settings;
+  std::string backend = "auto";
+  std::string take = "view";
+  int cpu = -1;
+};
+
+int run_server(server_options& options, acceptor::make_handler make, stop_request& stop) {
+  server_settings& settings = options.settings;
+  settings.backend = options.backend == "uring"   ? sluice::io_backend::uring
+                     : options.backend == "epoll" ? sluice::io_backend::epoll
+                                                  : sluice::io_backend::automatic;
+  settings.take = options.take == "view"   ? take_kind::view
+                  : options.take == "copy" ? take_kind::copy
+                                           : take_kind::message;
+  pin_to_cpu(options.cpu);
+  allow_open_files(64);
+  const server_totals totals = run_native_server(settings, make, stop);
+  std::printf("%llu connections, %llu messages, %llu payload bytes\n",
+              static_cast<unsigned long long>(totals.connections),
+              static_cast<unsigned long long>(totals.messages),
+              static_cast<unsigned long long>(totals.payload_bytes));
+  return exit_ok;
+}
+
+void add_server(CLI::App& program, command& chosen, const char* name, const char* description,
+                acceptor::make_handler make) {
+  const auto options = std::make_shared<server_options>();
+  server_settings& s = options->settings;
+  CLI::App* const server = program.add_subcommand(name, description);
+  server->add_option("--host", s.host, "Numeric address to listen on")->capture_default_str();
+  server->add_option("--port", s.port, "Port to listen on; 0 picks a free one")
+      ->required()
+      ->check(CLI::Range(0, 65535));
+  server->add_option("--backend", options->backend, "How to ask the kernel for data")
+      ->check(CLI::IsMember({"auto", "uring", "epoll"}))
+      ->capture_default_str();
+  server
+      ->add_option("--take", options->take,
+                   "How the data is taken: as views into the receive buffers, copied into a buffer "
+                   "of the program, or as whole messages")
+      ->check(CLI::IsMember({"view", "copy", "message"}))
+      ->capture_default_str();
+  server->add_option("--threads", s.thread_count, "Event loops, one a thread, sharing the port")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  server
+      ->add_option("--busy-poll", s.busy_poll_us,
+                   "Look for data so many microseconds before sleeping")
+      ->check(CLI::Range(0, 1'000'000));
+  server->add_flag("--multishot", s.multishot, "io_uring: one request per connection");
+  server->add_option("--buffer-bytes", s.copy_buffer_bytes, "The buffer of --take copy")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(1, 1 << 30))
+      ->default_str("65536");
+  server->add_option("--max-message", s.max_message_bytes, "Largest message to accept")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("1073741824");
+  server->add_option("--cpu", options->cpu, "Run on this CPU only")->check(CLI::NonNegativeNumber);
+  server->callback([options, make, &chosen] {
+    chosen = [options, make](stop_request& stop) { return run_server(*options, make, stop); };
+  });
+}
+
 } // namespace
 
 void add_serve_commands(CLI::App& program, command& chosen) {
+  add_server(program, chosen, "sink",
+             "A Sluice server that counts. The text message REPORT is answered with '<messages> "
+             "<payload bytes>' of its connection, itself not counted.",
+             make_sink);
+  add_server(program, chosen, "echo", "A Sluice server that sends everything back.", make_echo);
   add_floor(program, chosen);
 }
 

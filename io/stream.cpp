@@ -88,26 +88,36 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
 
 error stream::write(loop& on, std::span<const std::byte> bytes,
                     std::chrono::milliseconds progress_timeout, cancel_source* cancel) noexcept {
+  return write_rest(on, bytes, progress_timeout, cancel);
+}
+
+error stream::write_rest(loop& on, std::span<const std::byte>& rest,
+                         std::chrono::milliseconds progress_timeout,
+                         cancel_source* cancel) noexcept {
   if (!is_open()) {
     return error::connection_lost;
   }
-  while (!bytes.empty()) {
+  while (!rest.empty()) {
     if (cancel != nullptr && cancel->requested()) {
       return error::cancelled;
     }
     send_op op;
-    op.socket = socket_;
-    op.bytes = bytes;
-    on.io().submit(op);
+    op.bytes = rest;
+    begin_write(on, op);
     const time_point deadline =
-        progress_timeout.count() > 0 ? on.io().now() + progress_timeout : no_deadline;
+        progress_timeout.count() > 0 ? clock::now() + progress_timeout : no_deadline;
     const error ended = on.run_until_idle(op, deadline, cancel);
     if (op.result < 0) {
       return ended != error::none ? ended : error_from_errno(-op.result);
     }
-    bytes = bytes.subspan(static_cast<std::size_t>(op.result));
+    rest = rest.subspan(static_cast<std::size_t>(op.result));
   }
   return error::none;
+}
+
+void stream::begin_write(loop& on, send_op& op) noexcept {
+  op.socket = socket_;
+  on.io().submit(op);
 }
 
 void stream::shutdown(bool abort) noexcept {

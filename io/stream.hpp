@@ -38,8 +38,6 @@ public:
   [[nodiscard]] bool is_open() const noexcept { return socket_.fd >= 0; }
   /// -1 when closed. For options and tests; reading and writing it upsets the stream.
   [[nodiscard]] int descriptor() const noexcept { return socket_.fd; }
-  /// For a send_op of the writer's own, beside a read() on the same loop.
-  [[nodiscard]] socket_ref socket() const noexcept { return socket_; }
 
   /// Waits for bytes and appends them to `inbox` as one slice. Picks the buffer class from what the
   /// last reads were like. Returns none (inbox has grown), end_of_stream (FIN), connection_lost,
@@ -54,6 +52,15 @@ public:
   [[nodiscard]] error write(loop& on, std::span<const std::byte> bytes,
                             std::chrono::milliseconds progress_timeout,
                             cancel_source* cancel) noexcept;
+  /// The same, and takes what was sent off `rest`: after an error it says what is not on the wire.
+  [[nodiscard]] error write_rest(loop& on, std::span<const std::byte>& rest,
+                                 std::chrono::milliseconds progress_timeout,
+                                 cancel_source* cancel) noexcept;
+
+  /// Submits `op`, whose `bytes` and `on_complete` are set, and does not wait: for a writer that
+  /// reads on the same loop meanwhile. The caller sees to it that the operation is idle before the
+  /// thread leaves the loop.
+  void begin_write(loop& on, send_op& op) noexcept;
 
   /// Ends the connection at once, so that the peer and a blocked call notice (RST if `abort`). Any
   /// thread, as long as the stream is not closed or moved meanwhile.

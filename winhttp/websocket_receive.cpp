@@ -69,11 +69,9 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       break;
     case rx_status::ping:
       wire_.post_pong(rx_.control_payload());
-      code = use_loop(on);
-      if (code == ERROR_SUCCESS) {
+      if (use_loop(on) == ERROR_SUCCESS) { // else it is sent later
         wire_.pump(*on);
       }
-      finished = code != ERROR_SUCCESS;
       break;
     default: // need_input
       code = wait_for_input(on);

@@ -2,10 +2,10 @@
 
 #include "io/buffer_pool.hpp"
 #include "io/crypto.hpp"
+#include "io/system_error.hpp"
 #include "winhttp/websocket_decisions.hpp"
 
 #include <algorithm>
-#include <cerrno>
 
 namespace sluice::winhttp {
 namespace {
@@ -75,7 +75,8 @@ bool websocket_wire::release_unless_due() noexcept {
   return true;
 }
 
-// Nothing may follow a failed write: the peer would take it for the rest of the frame.
+// Nothing may follow a write that failed half-way: the peer would take it for the rest of the
+// frame. What failed before its first byte leaves the link up.
 DWORD websocket_wire::fail(error why) noexcept {
   switch (why) {
   case error::timed_out:
@@ -86,6 +87,8 @@ DWORD websocket_wire::fail(error why) noexcept {
     return ERROR_WINHTTP_OPERATION_CANCELLED;
   case error::random_failed:
     return ERROR_WINHTTP_INTERNAL_ERROR;
+  case error::no_memory:
+    return ERROR_NOT_ENOUGH_MEMORY;
   default:
     link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false);
     return ERROR_WINHTTP_CONNECTION_ERROR; // SND-28
@@ -162,9 +165,15 @@ error websocket_wire::write_frame(io::loop& on, opcode op, bool fin,
     }
   }
   error sent = error::none;
+  bool begun = false;
   while (sent == error::none && !frame.done()) {
     const std::size_t filled = frame.fill(room);
-    sent = link_.stream().write(on, room.first(filled), progress_timeout, &cancel_);
+    std::span<const std::byte> rest = room.first(filled);
+    sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
+    begun = begun || rest.size() != filled;
+  }
+  if (sent == error::no_memory && begun) {
+    sent = error::connection_lost; // a frame cannot be taken back
   }
   if (lent != nullptr) {
     lent->owner->recycle(*lent);
@@ -248,11 +257,12 @@ bool websocket_wire::prepare_due() noexcept {
 
 error websocket_wire::write_due(io::loop& on, std::chrono::milliseconds progress_timeout) noexcept {
   while (due_.load(std::memory_order_relaxed) && prepare_due()) {
-    if (const error sent = link_.stream().write(on, leftover(), progress_timeout, &cancel_);
-        sent != error::none) {
+    std::span<const std::byte> rest = leftover();
+    const error sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
+    control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
+    if (sent != error::none) {
       return sent;
     }
-    control_begin_ = control_end_;
   }
   return error::none;
 }
@@ -276,9 +286,8 @@ void websocket_wire::pump(io::loop& on) noexcept {
 void websocket_wire::continue_control() noexcept {
   do {
     if (prepare_due()) {
-      op_.socket = link_.stream().socket();
       op_.bytes = leftover();
-      loop_->io().submit(op_);
+      link_.stream().begin_write(*loop_, op_);
       return;
     }
   } while (!release_unless_due());
@@ -292,8 +301,8 @@ void websocket_wire::control_sent(io::operation& done) noexcept {
     self.continue_control();
     return;
   }
-  if (done.result != -ECANCELED) {
-    (void)self.fail(error::connection_lost); // CTL-09
+  if (const error why = io::error_from_errno(-done.result); why == error::connection_lost) {
+    (void)self.fail(why); // CTL-09
   }
   self.loop_ = nullptr;
   self.release();

@@ -39,6 +39,7 @@ public:
   /// `progress_timeout` bounds the wait for the wire and each time in which the kernel takes not
   /// one byte; zero = none. Returns 0, or
   ///   ERROR_WINHTTP_INTERNAL_ERROR  no random masking key; nothing was sent, the link is up
+  ///   ERROR_NOT_ENOUGH_MEMORY       likewise
   ///   ERROR_WINHTTP_CONNECTION_ERROR, _TIMEOUT, _OPERATION_CANCELLED
   ///                                 part of the frame may be out, so the link has failed
   [[nodiscard]] DWORD send_frame(io::loop& on, opcode op, bool fin,

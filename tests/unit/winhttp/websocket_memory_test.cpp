@@ -1,0 +1,318 @@
+// What a connection costs: allocations, copies, buffers; and what happens when memory runs out.
+
+#include "websocket_fixture.hpp"
+
+#include "io/buffer_pool.hpp"
+#include "io/loop.hpp"
+#include "support/allocations.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <thread>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLUICE_TEST_OWN_MALLOC 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLUICE_TEST_OWN_MALLOC 0
+#endif
+#endif
+#ifndef SLUICE_TEST_OWN_MALLOC
+#define SLUICE_TEST_OWN_MALLOC 1
+#endif
+
+// Counts every malloc of the program, those of other libraries included. Sanitizers have their own.
+#if SLUICE_TEST_OWN_MALLOC
+namespace {
+std::atomic<std::size_t> mallocs{0};
+}
+extern "C" {
+void* __libc_malloc(std::size_t bytes);
+void* __libc_calloc(std::size_t count, std::size_t bytes);
+void* __libc_realloc(void* memory, std::size_t bytes);
+void* malloc(std::size_t bytes) noexcept {
+  mallocs.fetch_add(1, std::memory_order_relaxed);
+  return __libc_malloc(bytes);
+}
+void* calloc(std::size_t count, std::size_t bytes) noexcept {
+  mallocs.fetch_add(1, std::memory_order_relaxed);
+  return __libc_calloc(count, bytes);
+}
+void* realloc(void* memory, std::size_t bytes) noexcept {
+  mallocs.fetch_add(1, std::memory_order_relaxed);
+  return __libc_realloc(memory, bytes);
+}
+}
+#endif
+
+namespace sluice::test {
+namespace {
+
+std::size_t malloc_count() {
+#if SLUICE_TEST_OWN_MALLOC
+  return mallocs.load(std::memory_order_relaxed);
+#else
+  return operator_new_count();
+#endif
+}
+
+using websocket_memory = websocket_test;
+
+// Runs `body` on a new thread, which makes its loop under the hooks of the moment and gives it
+// back.
+template <typename Body> void on_new_thread(Body body) {
+  background(std::move(body)).join();
+}
+
+struct raw_receiver {
+  std::array<char, 65536> room{};
+  DWORD count = 0;
+  WINHTTP_WEB_SOCKET_BUFFER_TYPE type{};
+
+  DWORD operator()(HINTERNET socket) {
+    return WinHttpWebSocketReceive(socket, room.data(), static_cast<DWORD>(room.size()), &count,
+                                   &type);
+  }
+};
+
+void send_raw(socket_pair& pair, const std::string& wire) {
+  ASSERT_EQ(::send(pair.peer().fd(), wire.data(), wire.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(wire.size()));
+}
+
+TEST_F(websocket_memory, no_allocation_per_received_message) {
+  socket_pair pair;
+  // Everything a message can be: whole, in fragments, empty, with a ping between, over several
+  // reads, larger than a receive buffer.
+  const std::string wire =
+      make_frame(binary_opcode, pattern_text(125)) + make_frame(text_opcode, std::string(64, 'a')) +
+      make_frame(text_opcode, "\xE2\x82", false) + make_frame(ping_opcode, "p") +
+      make_frame(continuation_opcode, "\xAC") + make_frame(binary_opcode, "") +
+      make_frame(binary_opcode, pattern_text(20000));
+  constexpr int messages_per_round = 5;
+  raw_receiver receiver;
+  std::array<char, 4096> pongs{};
+  const auto round = [&] {
+    send_raw(pair, wire);
+    for (int messages = 0; messages < messages_per_round;) {
+      ASSERT_EQ(receiver(pair.handle()), ERROR_SUCCESS);
+      messages += receiver.type == binary_message || receiver.type == utf8_message ? 1 : 0;
+    }
+    (void)!::recv(pair.peer().fd(), pongs.data(), pongs.size(), MSG_DONTWAIT);
+  };
+  for (int i = 0; i < 50; ++i) {
+    round(); // buffers, epoll tables and the read size settle
+  }
+  const std::size_t news = operator_new_count();
+  const std::size_t mallocs_before = malloc_count();
+  for (int i = 0; i < 1000; ++i) {
+    round();
+  }
+  EXPECT_EQ(operator_new_count() - news, 0u);
+  EXPECT_EQ(malloc_count() - mallocs_before, 0u);
+}
+
+TEST_F(websocket_memory, one_copy_per_payload_byte) {
+  socket_pair pair;
+  std::uint64_t payload = 0;
+  for (const std::size_t size : {0u, 1u, 125u, 126u, 5000u, 70000u, 1u << 20}) {
+    background feeder([&] {
+      pair.peer().send(make_frame(ping_opcode, "p") +
+                       make_frame(binary_opcode, pattern_text(size), false) +
+                       make_frame(continuation_opcode, pattern_text(size)));
+    });
+    ASSERT_EQ(receive_message(pair.handle(), 1000).bytes.size(), 2 * size);
+    payload += 2 * size;
+  }
+  EXPECT_EQ(pair.object().received().payload_bytes, payload);
+  EXPECT_EQ(pair.object().received().copied_bytes, payload);
+}
+
+TEST_F(websocket_memory, an_idle_connection_keeps_no_receive_buffer) {
+  io::loop* ours = nullptr;
+  ASSERT_EQ(io::loop::for_this_thread(ours), error::none);
+  const std::size_t before = ours->buffers().lent_count();
+  std::vector<std::unique_ptr<socket_pair>> pairs;
+  for (int i = 0; i < 20; ++i) {
+    pairs.push_back(std::make_unique<socket_pair>());
+    socket_pair& pair = *pairs.back();
+    pair.peer().send(make_frame(text_opcode, "hello") + make_frame(ping_opcode, "p"));
+    ASSERT_EQ(receive(pair.handle()).bytes, "hello");
+    pair.peer().send(make_frame(binary_opcode, pattern_text(3000)));
+    ASSERT_EQ(receive_message(pair.handle()).bytes.size(), 3000u);
+    EXPECT_EQ(ours->buffers().lent_count(), before);
+  }
+  // Also with half of a message received: what has come is with the application.
+  for (const auto& pair : pairs) {
+    pair->peer().send(make_frame(binary_opcode, "half of it").substr(0, 7));
+    ASSERT_EQ(receive(pair->handle()).type, binary_fragment);
+  }
+  EXPECT_EQ(ours->buffers().lent_count(), before);
+}
+
+TEST_F(websocket_memory, a_socket_is_small) {
+  // The object with everything it holds while idle; a receive buffer would be 4 KiB more.
+  EXPECT_LE(sizeof(winhttp::websocket), 2048u);
+}
+
+TEST_F(websocket_memory, a_large_send_gives_its_buffer_back) {
+  io::loop* ours = nullptr;
+  ASSERT_EQ(io::loop::for_this_thread(ours), error::none);
+  const std::size_t before = ours->buffers().lent_count();
+  socket_pair pair;
+  background drain([&] { (void)pair.peer().read_frame(); });
+  EXPECT_EQ(send(pair.handle(), binary_message, pattern_text(3u << 20)), ERROR_SUCCESS);
+  EXPECT_EQ(ours->buffers().lent_count(), before);
+}
+
+// Makes the Nth allocation of a call fail, for every N until the call works. Each attempt is on a
+// thread of its own, because a thread's first call makes its loop.
+template <typename Attempt> void fail_every_allocation(Attempt attempt) {
+  counted_memory memory;
+  bool worked = false;
+  for (std::size_t n = 0; !worked; ++n) {
+    ASSERT_LT(n, 200u) << "it never works";
+    on_new_thread([&] {
+      memory.allow(n);
+      worked = attempt(memory);
+      memory.allow_all();
+    });
+  }
+}
+
+TEST_F(websocket_memory, SND_a_send_without_memory_sends_nothing) {
+  const std::string big = pattern_text(300000);
+  socket_pair pair;
+  background drain([&] {
+    EXPECT_TRUE(pair.peer().read_frame().payload == big);
+    EXPECT_EQ(pair.peer().read_frame().payload, "small");
+  });
+  fail_every_allocation([&](counted_memory& memory) {
+    const DWORD code = send(pair.handle(), binary_message, big);
+    if (code == ERROR_SUCCESS) {
+      return true;
+    }
+    EXPECT_EQ(code, ERROR_NOT_ENOUGH_MEMORY);
+    EXPECT_GT(memory.failures(), 0u);
+    return false;
+  });
+  EXPECT_EQ(send(pair.handle(), binary_message, "small"), ERROR_SUCCESS);
+}
+
+TEST_F(websocket_memory, RCV_27_a_receive_without_memory_loses_nothing) {
+  socket_pair pair;
+  pair.peer().send(make_frame(text_opcode, "kept"));
+  fail_every_allocation([&](counted_memory&) {
+    const received got = receive(pair.handle());
+    if (got.code == ERROR_SUCCESS) {
+      EXPECT_EQ(got, (received{0, utf8_message, "kept"}));
+      return true;
+    }
+    EXPECT_EQ(got.code, ERROR_NOT_ENOUGH_MEMORY);
+    return false;
+  });
+}
+
+TEST_F(websocket_memory, CTL_01_a_ping_without_memory_is_answered_later) {
+  socket_pair pair;
+  // One thread reads all three frames, another one, which cannot have a loop, meets the ping.
+  pair.peer().send(make_frame(text_opcode, "first") + make_frame(ping_opcode, "p") +
+                   make_frame(text_opcode, "second"));
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "first"}));
+  counted_memory memory;
+  on_new_thread([&] {
+    memory.allow(0);
+    EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "second"}));
+    memory.allow_all();
+    EXPECT_GT(memory.failures(), 0u);
+  });
+  EXPECT_FALSE(pair.peer().has_input());
+  pair.peer().send(make_frame(text_opcode, "third"));
+  on_new_thread([&] { EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "third"})); });
+  EXPECT_EQ(pair.peer().read_frame().payload, "p");
+}
+
+// Our close frame may be out when memory runs out later in the call; nothing may follow it.
+void expect_close_or_end(peer_connection& peer, bool worked) {
+  if (worked) {
+    EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+    return;
+  }
+  std::string wire;
+  for (std::string more = peer.read_some(); !more.empty(); more = peer.read_some()) {
+    wire += more;
+  }
+  constexpr std::size_t close_frame_bytes = 2 + 4 + 2;
+  EXPECT_TRUE(wire.empty() || wire.size() == close_frame_bytes) << wire.size();
+}
+
+TEST_F(websocket_memory, CLO_07_a_close_without_memory_aborts) {
+  counted_memory memory;
+  bool worked = false;
+  for (std::size_t n = 0; !worked; ++n) {
+    ASSERT_LT(n, 200u);
+    socket_pair pair;
+    pair.peer().send(make_close(1000));
+    on_new_thread([&] {
+      memory.allow(n);
+      const DWORD code = close(pair.handle());
+      memory.allow_all();
+      worked = code == ERROR_SUCCESS;
+      if (!worked) {
+        EXPECT_EQ(code, ERROR_NOT_ENOUGH_MEMORY);
+        EXPECT_EQ(close(pair.handle()), ERROR_INVALID_OPERATION);
+      }
+    });
+    expect_close_or_end(pair.peer(), worked);
+  }
+}
+
+TEST_F(websocket_memory, SHD_13_a_shutdown_without_memory_aborts) {
+  counted_memory memory;
+  bool worked = false;
+  for (std::size_t n = 0; !worked; ++n) {
+    ASSERT_LT(n, 200u);
+    socket_pair pair;
+    on_new_thread([&] {
+      memory.allow(n);
+      const DWORD code = shutdown(pair.handle());
+      memory.allow_all();
+      worked = code == ERROR_SUCCESS;
+      if (!worked) {
+        EXPECT_EQ(code, ERROR_NOT_ENOUGH_MEMORY);
+        EXPECT_EQ(shutdown(pair.handle()), ERROR_INVALID_OPERATION);
+      }
+    });
+    expect_close_or_end(pair.peer(), worked);
+  }
+}
+
+TEST_F(websocket_memory, CUP_06_an_upgrade_without_memory_leaves_the_request_as_it_was) {
+  scripted_peer server([](scripted_peer& self) {
+    peer_connection client = self.accept();
+    client.handshake({}, make_frame(text_opcode, "greeting"));
+    while (!client.read_some().empty()) {
+    }
+  });
+  counted_memory memory;
+  on_new_thread([&] {
+    const api_request from(server.port());
+    HINTERNET socket = nullptr;
+    for (std::size_t n = 0; socket == nullptr; ++n) {
+      ASSERT_LT(n, 200u);
+      memory.allow(n);
+      socket = WinHttpWebSocketCompleteUpgrade(from.request, 0);
+      memory.allow_all();
+      if (socket == nullptr) {
+        EXPECT_EQ(GetLastError(), ERROR_NOT_ENOUGH_MEMORY);
+      } else {
+        EXPECT_GT(n, 0u);
+      }
+    }
+    EXPECT_EQ(receive(socket), (received{0, utf8_message, "greeting"}));
+    WinHttpCloseHandle(socket);
+  });
+}
+
+} // namespace
+} // namespace sluice::test

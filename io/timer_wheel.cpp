@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace sluice::io {
 
@@ -29,6 +30,14 @@ void timer_wheel::unlink(timer& one) noexcept {
   *one.link = one.next;
   if (one.next != nullptr) {
     one.next->link = one.link;
+  } else {
+    // The last one of its slot? Then nobody has to wake up for the slot.
+    for (std::size_t ring = 0; ring < rings_.size(); ++ring) {
+      timer** const first = rings_[ring].data();
+      if (std::less_equal<>{}(first, one.link) && std::less<>{}(one.link, first + slots)) {
+        used_[ring] &= ~(std::uint64_t{1} << (one.link - first));
+      }
+    }
   }
   one.next = nullptr;
   one.link = nullptr;

@@ -43,8 +43,8 @@ public:
   /// may be armed there, also others.
   void run(clock::time_point now) noexcept;
 
-  /// When run() should be called next; time_point::max() with no timer armed. May be early, by the
-  /// span of an outer slot.
+  /// When run() should be called next; time_point::max() with no timer armed. May be early for timers
+  /// that are far ahead, by the span of an outer slot.
   [[nodiscard]] clock::time_point next() const noexcept;
 
 private:
@@ -57,7 +57,7 @@ private:
   clock::time_point start_;
   std::uint64_t now_tick_ = 0; // everything due at or before it has run
   std::array<std::array<timer*, slots>, 2> rings_{};
-  std::array<std::uint64_t, 2> used_{}; // a bit per slot that may hold a timer
+  std::array<std::uint64_t, 2> used_{}; // a bit per slot that holds a timer
 };
 
 } // namespace sluice::io

@@ -1,0 +1,262 @@
+#pragma once
+
+/*
+ * The native API for C and for languages that call C. The same objects, lifetimes and threads as in
+ * sluice/loop.hpp, connection.hpp, handler.hpp and view.hpp, which say what each call does in full;
+ * here stands what differs. C11.
+ *
+ * Structs that may grow start with their size: fill them with their _init function, or set
+ * size_bytes to sizeof and the rest to zero.
+ */
+
+#include "sluice/export.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sluice_loop sluice_loop;
+typedef struct sluice_listener sluice_listener;
+typedef struct sluice_connection sluice_connection;
+typedef struct sluice_handler sluice_handler;
+typedef struct sluice_request sluice_request;
+typedef struct sluice_held sluice_held;
+
+/* sluice::error, value by value; sluice/error.hpp says what each means. */
+typedef enum sluice_error {
+  SLUICE_OK = 0,
+  SLUICE_ERROR_RESERVED_BITS,
+  SLUICE_ERROR_UNKNOWN_OPCODE,
+  SLUICE_ERROR_MASKED_FRAME,
+  SLUICE_ERROR_UNMASKED_FRAME,
+  SLUICE_ERROR_CONTROL_TOO_LONG,
+  SLUICE_ERROR_CONTROL_FRAGMENTED,
+  SLUICE_ERROR_NON_MINIMAL_LENGTH,
+  SLUICE_ERROR_LENGTH_TOO_BIG,
+  SLUICE_ERROR_UNEXPECTED_CONTINUATION,
+  SLUICE_ERROR_EXPECTED_CONTINUATION,
+  SLUICE_ERROR_CLOSE_PAYLOAD_LENGTH,
+  SLUICE_ERROR_CLOSE_STATUS_CODE,
+  SLUICE_ERROR_CLOSE_REASON_UTF8,
+  SLUICE_ERROR_TEXT_UTF8,
+  SLUICE_ERROR_MESSAGE_TOO_BIG,
+  SLUICE_ERROR_TOO_MANY_FRAGMENTS,
+  SLUICE_ERROR_RESPONSE_MALFORMED,
+  SLUICE_ERROR_RESPONSE_TRUNCATED,
+  SLUICE_ERROR_HEADER_TOO_BIG,
+  SLUICE_ERROR_TOO_MANY_HEADERS,
+  SLUICE_ERROR_UPGRADE_MISSING,
+  SLUICE_ERROR_CONNECTION_MISSING,
+  SLUICE_ERROR_ACCEPT_MISMATCH,
+  SLUICE_ERROR_SUBPROTOCOL_INVALID,
+  SLUICE_ERROR_EXTENSION_INVALID,
+  SLUICE_ERROR_NAME_NOT_RESOLVED,
+  SLUICE_ERROR_CANNOT_CONNECT,
+  SLUICE_ERROR_TIMED_OUT,
+  SLUICE_ERROR_END_OF_STREAM,
+  SLUICE_ERROR_CONNECTION_LOST,
+  SLUICE_ERROR_CANCELLED,
+  SLUICE_ERROR_NO_MEMORY,
+  SLUICE_ERROR_OUT_OF_DESCRIPTORS,
+  SLUICE_ERROR_BACKEND_UNAVAILABLE,
+  SLUICE_ERROR_RANDOM_FAILED,
+  SLUICE_ERROR_SYSTEM,
+  SLUICE_ERROR_REQUEST_MALFORMED,
+  SLUICE_ERROR_UPGRADE_REFUSED,
+  SLUICE_ERROR_WOULD_BLOCK,
+  SLUICE_ERROR_INVALID_ARGUMENT,
+  SLUICE_ERROR_INVALID_STATE,
+  SLUICE_ERROR_TLS_SETTINGS,
+  SLUICE_ERROR_TLS_CERTIFICATE,
+  SLUICE_ERROR_TLS_HANDSHAKE,
+  SLUICE_ERROR_TLS_RECORD,
+} sluice_error;
+
+/* A short English sentence; static storage. Any thread. */
+SLUICE_EXPORT const char* sluice_error_text(sluice_error error);
+
+/* ---- settings ---- */
+
+typedef enum sluice_backend {
+  SLUICE_BACKEND_AUTOMATIC,
+  SLUICE_BACKEND_URING,
+  SLUICE_BACKEND_EPOLL
+} sluice_backend;
+
+typedef enum sluice_delivery {
+  SLUICE_DELIVER_SLICES,
+  SLUICE_DELIVER_MESSAGES,
+  SLUICE_DELIVER_BUFFERS
+} sluice_delivery;
+
+/* sluice::loop_settings. */
+typedef struct sluice_loop_settings {
+  size_t size_bytes;
+  sluice_backend backend;
+  uint32_t small_buffers_posted;
+  uint32_t large_buffers_posted;
+  size_t max_pool_bytes;
+  size_t max_cached_bytes;
+  size_t turn_bytes;
+  uint32_t turn_frames;
+  uint32_t busy_poll_us;
+  void (*log)(void* log_context, int level, const char* line); /* 0 warning, 1 info, 2 debug */
+  void* log_context;
+} sluice_loop_settings;
+
+/* sluice::connection_settings; times in milliseconds, 0 turns one off. */
+typedef struct sluice_connection_settings {
+  size_t size_bytes;
+  uint64_t max_message_bytes;
+  uint32_t max_fragments;
+  uint32_t max_head_bytes;
+  uint32_t max_headers;
+  uint32_t handshake_timeout_ms;
+  uint32_t ping_interval_ms;
+  uint32_t dead_after_ms;
+  uint32_t close_timeout_ms;
+  size_t max_send_queue_bytes;
+  size_t max_lent_bytes;
+  sluice_delivery take;
+} sluice_connection_settings;
+
+/* Fill with the defaults. */
+SLUICE_EXPORT void sluice_loop_settings_init(sluice_loop_settings* settings);
+SLUICE_EXPORT void sluice_connection_settings_init(sluice_connection_settings* settings);
+
+/* ---- callbacks ---- */
+
+/* A piece of a message, lent for the callback. */
+typedef struct sluice_view {
+  const uint8_t* bytes;
+  size_t size_bytes;
+  uint64_t frame_left_bytes;
+  uint8_t is_text;
+  uint8_t message_end;
+  const void* origin; /* for sluice_view_hold */
+} sluice_view;
+
+/* What to answer an upgrade request; comes filled in with status 101 and nothing else. The strings
+   must live until the library has written the answer: literals or parts of the request. */
+typedef struct sluice_answer {
+  uint16_t status;
+  const char* subprotocol; /* not NUL-terminated: subprotocol_bytes long */
+  size_t subprotocol_bytes;
+  const char* header_lines; /* NUL-terminated or NULL */
+} sluice_answer;
+
+typedef struct sluice_close_event {
+  uint16_t status;
+  uint8_t opened;
+  uint8_t clean;
+  sluice_error cause;
+  const char* reason; /* UTF-8, not NUL-terminated */
+  size_t reason_bytes;
+} sluice_close_event;
+
+/* sluice::connection_handler; a NULL member does nothing (or accepts). */
+typedef struct sluice_callbacks {
+  size_t size_bytes;
+  void (*on_upgrade)(void* context, sluice_connection* asking, const sluice_request* request,
+                     sluice_answer* answer);
+  void (*on_open)(void* context, sluice_connection* opened, const char* subprotocol,
+                  size_t subprotocol_bytes);
+  void (*on_slice)(void* context, sluice_connection* from, const sluice_view* slice);
+  void (*on_message)(void* context, sluice_connection* from, const sluice_view* message);
+  void (*on_received)(void* context, sluice_connection* from, const sluice_view* filled);
+  void (*on_ping)(void* context, sluice_connection* from, const uint8_t* payload,
+                  size_t size_bytes);
+  void (*on_pong)(void* context, sluice_connection* from, const uint8_t* payload,
+                  size_t size_bytes);
+  void (*on_writable)(void* context, sluice_connection* to);
+  void (*on_close)(void* context, sluice_connection* closed, const sluice_close_event* how);
+} sluice_callbacks;
+
+/* Copies `callbacks`. NULL: no memory. Must outlive the connections it serves: destroy it after the
+   loop. */
+SLUICE_EXPORT sluice_handler* sluice_handler_create(const sluice_callbacks* callbacks,
+                                                    void* context);
+SLUICE_EXPORT void sluice_handler_destroy(sluice_handler* handler);
+
+/* ---- loop ---- */
+
+/* `settings` may be NULL. */
+SLUICE_EXPORT sluice_error sluice_loop_create(const sluice_loop_settings* settings,
+                                              sluice_loop** made);
+SLUICE_EXPORT void sluice_loop_destroy(sluice_loop* loop);
+SLUICE_EXPORT sluice_error sluice_loop_run(sluice_loop* loop);
+SLUICE_EXPORT void sluice_loop_stop(sluice_loop* loop); /* any thread, async-signal-safe */
+SLUICE_EXPORT int sluice_loop_descriptor(const sluice_loop* loop);
+SLUICE_EXPORT int sluice_loop_run_ready(sluice_loop* loop, size_t budget);
+SLUICE_EXPORT sluice_error sluice_loop_post(sluice_loop* loop, void (*task)(void* context),
+                                            void* context); /* any thread */
+
+/* `address` NULL: 127.0.0.1. `settings` NULL: defaults. */
+SLUICE_EXPORT sluice_error sluice_loop_listen(sluice_loop* loop, const char* address, uint16_t port,
+                                              int reuse_port,
+                                              const sluice_connection_settings* settings,
+                                              sluice_handler* handler, sluice_listener** made);
+SLUICE_EXPORT uint16_t sluice_listener_port(const sluice_listener* listener);
+SLUICE_EXPORT void sluice_listener_close(sluice_listener* listener);
+
+SLUICE_EXPORT sluice_error sluice_loop_adopt(sluice_loop* loop, int fd, const uint8_t* already_read,
+                                             size_t already_read_bytes,
+                                             const sluice_connection_settings* settings,
+                                             sluice_handler* handler, sluice_connection** made);
+
+/* `subprotocols` and `header_lines` may be NULL. */
+SLUICE_EXPORT sluice_error sluice_loop_connect(sluice_loop* loop, const char* host, uint16_t port,
+                                               const char* target, const char* subprotocols,
+                                               const char* header_lines,
+                                               const sluice_connection_settings* settings,
+                                               sluice_handler* handler, sluice_connection** made);
+
+/* ---- request, inside on_upgrade ---- */
+
+/* The strings are not NUL-terminated and live for the callback; NULL with 0 when there is none. */
+SLUICE_EXPORT const char* sluice_request_target(const sluice_request* request, size_t* size_bytes);
+SLUICE_EXPORT const char* sluice_request_header(const sluice_request* request, const char* name,
+                                                size_t nth, size_t* size_bytes);
+SLUICE_EXPORT const char* sluice_request_subprotocol(const sluice_request* request, size_t index,
+                                                     size_t* size_bytes);
+
+/* ---- connection ---- */
+
+SLUICE_EXPORT sluice_error sluice_connection_send(sluice_connection* to, int is_text,
+                                                  const void* payload, size_t size_bytes);
+SLUICE_EXPORT sluice_error sluice_connection_send_fragment(sluice_connection* to, int is_text,
+                                                           const void* payload, size_t size_bytes,
+                                                           int fin);
+SLUICE_EXPORT sluice_error sluice_connection_ping(sluice_connection* to, const void* payload,
+                                                  size_t size_bytes);
+/* `reason` is NUL-terminated; NULL: none. */
+SLUICE_EXPORT sluice_error sluice_connection_close(sluice_connection* connection, uint16_t status,
+                                                   const char* reason);
+SLUICE_EXPORT void sluice_connection_abort(sluice_connection* connection);
+SLUICE_EXPORT size_t sluice_connection_send_queue_bytes(const sluice_connection* connection);
+SLUICE_EXPORT void sluice_connection_pause_reading(sluice_connection* connection);
+SLUICE_EXPORT void sluice_connection_resume_reading(sluice_connection* connection);
+SLUICE_EXPORT void sluice_connection_set_delivery(sluice_connection* connection,
+                                                  sluice_delivery how);
+SLUICE_EXPORT sluice_error sluice_connection_receive_into(sluice_connection* connection, void* to,
+                                                          size_t size_bytes);
+SLUICE_EXPORT uint64_t sluice_connection_id(const sluice_connection* connection);
+SLUICE_EXPORT size_t sluice_connection_peer_address(const sluice_connection* connection, char* to,
+                                                    size_t size_bytes);
+SLUICE_EXPORT void* sluice_connection_user_data(const sluice_connection* connection);
+SLUICE_EXPORT void sluice_connection_set_user_data(sluice_connection* connection, void* pointer);
+
+/* ---- views that are kept ---- */
+
+/* Keeps the bytes of `view` until sluice_held_release; NULL: no memory. Only inside on_slice and
+   on_message. */
+SLUICE_EXPORT sluice_held* sluice_view_hold(const sluice_view* view);
+SLUICE_EXPORT const uint8_t* sluice_held_bytes(const sluice_held* held, size_t* size_bytes);
+SLUICE_EXPORT void sluice_held_release(sluice_held* held); /* any thread, once; NULL is fine */
+
+#ifdef __cplusplus
+}
+#endif

@@ -2,6 +2,7 @@
 
 #include "io/system_error.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -101,7 +102,9 @@ epoll_backend::epoll_backend(buffer_pool& buffers, int epoll_fd, wake_signal& wa
 epoll_backend::~epoll_backend() {
   fail_everything();
   memory::release(entries_);
-  ::close(epoll_fd_);
+  if (epoll_fd_ >= 0) {
+    ::close(epoll_fd_);
+  }
   waker_->release();
 }
 
@@ -187,7 +190,11 @@ int epoll_backend::watch(entry& at, std::uint32_t events) noexcept {
     status = ::epoll_ctl(epoll_fd_, how, at.fd, &event);
   }
   if (status != 0) {
-    return errno;
+    const int failed = errno;
+    if (failed == EINVAL || (failed == EBADF && ::fcntl(epoll_fd_, F_GETFD) < 0)) {
+      epoll_fd_ = -1; // closed by somebody else; the number may be another file's by now
+    }
+    return failed;
   }
   at.interest |= events;
   return 0;
@@ -496,6 +503,17 @@ void epoll_backend::fail_everything() noexcept {
 }
 
 error epoll_backend::wait(time_point deadline) noexcept {
+  if (epoll_fd_ >= 0) {
+    turn(deadline);
+  }
+  if (epoll_fd_ < 0) {
+    fail_everything();
+    return error::system;
+  }
+  return error::none;
+}
+
+void epoll_backend::turn(time_point deadline) noexcept {
   buffers_.drain_returns();
   if (!starved_.empty()) {
     resume_starved();
@@ -504,10 +522,10 @@ error epoll_backend::wait(time_point deadline) noexcept {
   const std::uint64_t starved_before = stats_.starved;
   if (!completed_.empty() || !ready_.empty()) {
     if (++waits_without_poll_ < max_waits_without_poll && run_completed()) {
-      return error::none;
+      return;
     }
     if (stats_.starved != starved_before) {
-      return error::none; // the caller may have a buffer to give back before it sleeps
+      return; // the caller may have a buffer to give back before it sleeps
     }
     sleep = completed_.empty() && ready_.empty();
   }
@@ -520,15 +538,14 @@ error epoll_backend::wait(time_point deadline) noexcept {
   const int count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()),
                                  sleep ? timeout_ms(deadline) : 0);
   if (count < 0 && errno != EINTR) {
-    fail_everything();
-    return error::system;
+    epoll_fd_ = -1; // closed by somebody else; the number may be another file's by now
+    return;
   }
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     dispatch(event.data.u64, event.events);
   }
   run_completed();
-  return error::none;
 }
 
 } // namespace sluice::io

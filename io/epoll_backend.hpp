@@ -64,6 +64,7 @@ private:
   void dispatch(std::uint64_t key, std::uint32_t events) noexcept;
   void resume_starved() noexcept;
   bool run_completed() noexcept;
+  void turn(time_point deadline) noexcept;
   void fail_everything() noexcept;
 
   buffer_pool& buffers_;

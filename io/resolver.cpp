@@ -124,6 +124,9 @@ error resolve(loop& on, const char* host, std::uint16_t port, time_point deadlin
   if (host_bytes == 0 || host_bytes > max_host_bytes) {
     return error::name_not_resolved;
   }
+  if (cancel != nullptr && cancel->requested()) {
+    return error::cancelled;
+  }
   char service[6] = {};
   std::to_chars(service, service + sizeof service - 1, port);
 

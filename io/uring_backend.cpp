@@ -515,7 +515,10 @@ error uring_backend::wait(time_point deadline) noexcept {
   const unsigned kernel_flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
   if (sleep || ::io_uring_sq_ready(&ring_) != 0 ||
       (kernel_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
-    if (!is_passing(enter(deadline, sleep))) {
+    if (const int result = enter(deadline, sleep); !is_passing(result)) {
+      if (result == -EBADF || result == -EOPNOTSUPP) {
+        ring_.ring_fd = -1; // closed by somebody else; the number may be another file's by now
+      }
       fail_everything();
       return error::system;
     }

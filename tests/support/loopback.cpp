@@ -199,6 +199,11 @@ std::size_t open_descriptors() {
   return count - 1; // without that of the list
 }
 
+bool becomes_readable(int fd, int within_ms) {
+  pollfd at{fd, POLLIN, 0};
+  return ::poll(&at, 1, within_ms) == 1;
+}
+
 pid_t this_thread_id() {
   return static_cast<pid_t>(::syscall(SYS_gettid));
 }

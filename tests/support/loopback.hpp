@@ -77,6 +77,7 @@ void shrink_send_buffer(int fd, int bytes);
 [[nodiscard]] std::string pattern(std::size_t count, unsigned seed = 1);
 
 [[nodiscard]] std::size_t open_descriptors();
+[[nodiscard]] bool becomes_readable(int fd, int within_ms);
 
 /// Returns when the thread sleeps in the kernel.
 void wait_until_asleep(pid_t thread);

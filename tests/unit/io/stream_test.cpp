@@ -376,7 +376,7 @@ TEST_P(stream_on, the_buffer_class_follows_the_traffic) {
 
 TEST_P(stream_on, an_idle_connection_keeps_no_buffer) {
   io::recv_op op;
-  op.socket = s.socket();
+  op.socket = {s.descriptor(), io::next_socket_id()};
   on->io().submit(op);
   ASSERT_EQ(on->io().wait(time_point::min()), error::none);
   ASSERT_EQ(op.now, io::operation::state::armed);

@@ -54,6 +54,10 @@ public:
   /// under us): then every operation has completed with an error and the backend is of no more use.
   virtual error wait(time_point deadline) noexcept = 0;
 
+  /// True if wait() has submissions to hand over or completions to run, whatever the descriptor
+  /// says: who sleeps on descriptor() instead of in wait() must not sleep then.
+  [[nodiscard]] virtual bool has_pending() const noexcept { return false; }
+
   /// Makes the current or the next wait() return soon. Any thread; async-signal-safe.
   virtual void wake() noexcept = 0;
 
@@ -62,6 +66,9 @@ public:
 
   /// A descriptor that polls readable when wait() has something to do.
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
+
+  /// Makes descriptor() unreadable until something new happens; before wait(), by who sleeps on it.
+  virtual void quiet_descriptor() noexcept {}
 
   /// In the child of a fork(): closes the descriptors, which it shares with the parent, and does
   /// nothing else, ever. Async-signal-safe.

@@ -28,6 +28,9 @@ public:
   void submit(accept_op& op) noexcept override;
   void cancel(operation& op) noexcept override;
   error wait(time_point deadline) noexcept override;
+  [[nodiscard]] bool has_pending() const noexcept override {
+    return !completed_.empty() || !ready_.empty();
+  }
   void wake() noexcept override { waker_->raise(); }
   [[nodiscard]] int descriptor() const noexcept override { return epoll_fd_; }
   void drop_after_fork() noexcept override;

@@ -229,12 +229,14 @@ void event_loop::stop() noexcept {
 }
 
 int event_loop::run_ready(std::size_t budget) noexcept {
+  io_->quiet_descriptor();
   for (std::size_t i = 0; i < std::max<std::size_t>(budget, 1); ++i) {
     const std::uint64_t before = io_->stats().completions;
     if (turn(false) != error::none) {
       return -1;
     }
-    if (io_->stats().completions == before && !has_work() && !mail_->has_mail()) {
+    if (io_->stats().completions == before && !has_work() && !io_->has_pending() &&
+        !mail_->has_mail()) {
       const time_point next = timers_.next();
       if (next == no_deadline) {
         return -1;

@@ -4,6 +4,7 @@
 #include "io/uring_compat.hpp"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -121,6 +122,9 @@ uring_backend::~uring_backend() {
   for (const posted_ring& gone : posted_) {
     memory::release(gone.places);
   }
+  if (event_fd_ >= 0) {
+    ::close(event_fd_);
+  }
   if (waker_ != nullptr) {
     waker_->release();
   }
@@ -166,7 +170,32 @@ void uring_backend::fail_everything() noexcept {
   }
 }
 
+int uring_backend::descriptor() const noexcept {
+  if (event_fd_ < 0 && ring_open_) {
+    const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    // Signals at registration for what has happened before.
+    if (fd >= 0 && ::io_uring_register_eventfd(const_cast<io_uring*>(&ring_), fd) == 0 &&
+        ::eventfd_write(fd, 1) == 0) {
+      event_fd_ = fd;
+    } else if (fd >= 0) {
+      ::close(fd);
+    }
+  }
+  return event_fd_;
+}
+
+void uring_backend::quiet_descriptor() noexcept {
+  if (event_fd_ >= 0) {
+    ++stats_.system_calls;
+    eventfd_t count = 0;
+    [[maybe_unused]] const int status = ::eventfd_read(event_fd_, &count);
+  }
+}
+
 void uring_backend::drop_after_fork() noexcept {
+  if (event_fd_ >= 0) {
+    ::close(event_fd_);
+  }
   ::close(ring_.ring_fd);
   waker_->drop_after_fork();
 }
@@ -489,6 +518,11 @@ int uring_backend::enter(time_point deadline, bool sleep) noexcept {
   timeout.tv_nsec = left.count() % 1'000'000'000;
   io_uring_cqe* first = nullptr;
   return ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
+}
+
+bool uring_backend::has_pending() const noexcept {
+  return !completed_.empty() || ::io_uring_sq_ready(&ring_) != 0 ||
+         ::io_uring_cq_ready(&ring_) != 0;
 }
 
 error uring_backend::wait(time_point deadline) noexcept {

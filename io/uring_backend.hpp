@@ -31,8 +31,10 @@ public:
   void submit(accept_op& op) noexcept override;
   void cancel(operation& op) noexcept override;
   error wait(time_point deadline) noexcept override;
+  [[nodiscard]] bool has_pending() const noexcept override;
   void wake() noexcept override { waker_->raise(); }
-  [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+  [[nodiscard]] int descriptor() const noexcept override;
+  void quiet_descriptor() noexcept override;
   void drop_after_fork() noexcept override;
 
 private:
@@ -76,6 +78,10 @@ private:
   buffer_pool& buffers_;
   wake_signal* waker_ = nullptr;
   io_uring ring_{};
+  // What the ring signals when it has news, once descriptor() was asked for. The ring's own
+  // descriptor does not do: with DEFER_TASKRUN nobody who polls it is woken before the work has
+  // been run.
+  mutable int event_fd_ = -1;
   bool ring_open_ = false;
   bool waker_watched_ = false;
   std::array<posted_ring, buffer_class_count> posted_{};

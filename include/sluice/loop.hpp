@@ -63,7 +63,8 @@ public:
   void stop() noexcept;
 
   /// For a program with a loop of its own: polls readable (level-triggered) when run_ready() has
-  /// something to do. Stays the same while the loop is open; do not read from it or close it.
+  /// something to do; -1 when the system has no descriptor left for it. Stays the same while the
+  /// loop is open; do not read from it or close it.
   [[nodiscard]] int descriptor() const noexcept;
 
   /// Does what there is to do and never sleeps: at most `budget` turns of the loop, each bounded

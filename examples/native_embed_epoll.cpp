@@ -1,0 +1,88 @@
+// Sluice inside a program that has an epoll loop of its own: the loop's descriptor is one more
+// entry in the set. Here the program's own business is to read lines and send them to every client.
+//   ./native_embed_epoll 9001
+//   /usr/bin/python3 -m websockets ws://127.0.0.1:9001/     (in another terminal; then type in
+//   both)
+#include <sluice/sluice.hpp>
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string_view>
+
+namespace {
+
+class chat final : public sluice::connection_handler {
+public:
+  void say(std::string_view line) {
+    for (sluice::connection* one : clients_) {
+      // A client that does not read misses lines; it costs no more than its queue.
+      static_cast<void>(one->send_text(line));
+    }
+  }
+
+private:
+  void on_open(sluice::connection& opened, std::string_view) noexcept override {
+    clients_.insert(&opened);
+  }
+  void on_message(sluice::connection&, const sluice::view& message) noexcept override {
+    if (message.is_text()) {
+      say(message.text());
+    }
+  }
+  void on_close(sluice::connection& closed, const sluice::close_event&) noexcept override {
+    clients_.erase(&closed);
+  }
+
+  std::set<sluice::connection*> clients_;
+};
+
+bool add(int epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  chat room; // outlives the loop, whose end calls on_close
+  sluice::loop loop;
+  sluice::listener* listener = nullptr;
+  sluice::listen_settings settings;
+  settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  settings.connection.take = sluice::delivery::messages;
+  if (loop.open() != sluice::error::none ||
+      loop.listen(settings, room, listener) != sluice::error::none) {
+    std::fprintf(stderr, "cannot listen\n");
+    return 1;
+  }
+  const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+  if (epoll < 0 || !add(epoll, loop.descriptor()) || !add(epoll, STDIN_FILENO)) {
+    std::perror("epoll");
+    return 1;
+  }
+  std::printf("listening on port %u\n", static_cast<unsigned>(listener->port()));
+  std::fflush(stdout);
+
+  for (;;) {
+    // Also submits what the program has sent since, so it is called before every sleep.
+    const int timeout_ms = loop.run_ready();
+    epoll_event ready[8];
+    const int count = ::epoll_wait(epoll, ready, 8, timeout_ms);
+    for (int i = 0; i < count; ++i) {
+      if (ready[i].data.fd == STDIN_FILENO) {
+        char line[1024];
+        const ssize_t got = ::read(STDIN_FILENO, line, sizeof line);
+        if (got <= 0) {
+          return 0;
+        }
+        room.say({line, static_cast<std::size_t>(got)});
+      }
+    }
+  }
+}

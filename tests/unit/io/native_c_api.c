@@ -1,0 +1,153 @@
+/* The C API as a C11 program uses it: a server that echoes and a client, in one loop. */
+#include "sluice/c.h"
+
+#include <string.h>
+
+struct talk {
+  sluice_loop* loop;
+  sluice_held* kept;
+  uint8_t buffer[64];
+  int opened;
+  int echoed;
+  int pongs;
+  int closed;
+  int wrong;
+  int posted;
+};
+
+static void check(struct talk* talk, int condition) {
+  if (!condition) {
+    ++talk->wrong;
+  }
+}
+
+static void server_upgrade(void* context, sluice_connection* asking, const sluice_request* request,
+                           sluice_answer* answer) {
+  struct talk* const talk = context;
+  size_t bytes = 0;
+  const char* text = sluice_request_target(request, &bytes);
+  (void)asking;
+  check(talk, bytes == 5 && memcmp(text, "/talk", 5) == 0);
+  text = sluice_request_header(request, "x-a", 0, &bytes);
+  check(talk, bytes == 1 && text[0] == 'b');
+  check(talk, sluice_request_header(request, "absent", 0, &bytes) == NULL && bytes == 0);
+  answer->subprotocol = sluice_request_subprotocol(request, 1, &answer->subprotocol_bytes);
+}
+
+static void server_message(void* context, sluice_connection* from, const sluice_view* message) {
+  struct talk* const talk = context;
+  if (talk->kept == NULL) {
+    talk->kept = sluice_view_hold(message);
+  }
+  check(talk, message->message_end == 1);
+  check(talk, sluice_connection_send(from, message->is_text, message->bytes, message->size_bytes) ==
+                  SLUICE_OK);
+}
+
+static void client_open(void* context, sluice_connection* opened, const char* subprotocol,
+                        size_t subprotocol_bytes) {
+  struct talk* const talk = context;
+  char address[64];
+  ++talk->opened;
+  check(talk, subprotocol_bytes == 2 && memcmp(subprotocol, "v2", 2) == 0);
+  check(talk, sluice_connection_peer_address(opened, address, sizeof address) != 0);
+  check(talk, sluice_connection_id(opened) != 0);
+  sluice_connection_set_user_data(opened, talk);
+  sluice_connection_set_delivery(opened, SLUICE_DELIVER_BUFFERS);
+  check(talk,
+        sluice_connection_receive_into(opened, talk->buffer, sizeof talk->buffer) == SLUICE_OK);
+  check(talk, sluice_connection_ping(opened, "p", 1) == SLUICE_OK);
+  check(talk, sluice_connection_send_fragment(opened, 1, "hel", 3, 0) == SLUICE_OK);
+  check(talk, sluice_connection_send_fragment(opened, 1, "lo", 2, 1) == SLUICE_OK);
+  check(talk, sluice_connection_send_queue_bytes(opened) != 0);
+}
+
+static void client_pong(void* context, sluice_connection* from, const uint8_t* payload,
+                        size_t size_bytes) {
+  struct talk* const talk = context;
+  (void)from;
+  check(talk, size_bytes == 1 && payload[0] == 'p');
+  ++talk->pongs;
+}
+
+static void client_received(void* context, sluice_connection* from, const sluice_view* filled) {
+  struct talk* const talk = context;
+  check(talk, filled->bytes == talk->buffer && filled->is_text == 1);
+  check(talk, filled->size_bytes == 5 && memcmp(filled->bytes, "hello", 5) == 0);
+  check(talk, sluice_view_hold(filled) == NULL);
+  check(talk, sluice_connection_user_data(from) == talk);
+  ++talk->echoed;
+  check(talk, sluice_connection_close(from, 1000, "done") == SLUICE_OK);
+}
+
+static void any_close(void* context, sluice_connection* closed, const sluice_close_event* how) {
+  struct talk* const talk = context;
+  (void)closed;
+  check(talk, how->clean == 1 && how->status == 1000 && how->opened == 1);
+  check(talk, how->cause == SLUICE_OK);
+  if (++talk->closed == 2) {
+    sluice_loop_stop(talk->loop);
+  }
+}
+
+static void task(void* context) {
+  ((struct talk*)context)->posted = 1;
+}
+
+/* 0: everything was as it should be. */
+int sluice_c_api_talk(void) {
+  struct talk talk;
+  sluice_callbacks server_calls;
+  sluice_callbacks client_calls;
+  sluice_connection_settings settings;
+  sluice_loop_settings loop_settings;
+  sluice_handler* server = NULL;
+  sluice_handler* client = NULL;
+  sluice_listener* listener = NULL;
+  size_t kept_bytes = 0;
+
+  memset(&talk, 0, sizeof talk);
+  memset(&server_calls, 0, sizeof server_calls);
+  memset(&client_calls, 0, sizeof client_calls);
+  server_calls.size_bytes = sizeof server_calls;
+  server_calls.on_upgrade = server_upgrade;
+  server_calls.on_message = server_message;
+  server_calls.on_close = any_close;
+  client_calls.size_bytes = sizeof client_calls;
+  client_calls.on_open = client_open;
+  client_calls.on_received = client_received;
+  client_calls.on_pong = client_pong;
+  client_calls.on_close = any_close;
+  server = sluice_handler_create(&server_calls, &talk);
+  client = sluice_handler_create(&client_calls, &talk);
+  sluice_loop_settings_init(&loop_settings);
+  if (server == NULL || client == NULL ||
+      sluice_loop_create(&loop_settings, &talk.loop) != SLUICE_OK) {
+    return 1;
+  }
+  sluice_connection_settings_init(&settings);
+  settings.take = SLUICE_DELIVER_MESSAGES;
+  if (sluice_loop_listen(talk.loop, NULL, 0, 0, &settings, server, &listener) != SLUICE_OK ||
+      sluice_loop_connect(talk.loop, "127.0.0.1", sluice_listener_port(listener), "/talk", "v1, v2",
+                          "X-A: b\r\n", NULL, client, NULL) != SLUICE_OK) {
+    return 2;
+  }
+  check(&talk, sluice_loop_post(talk.loop, task, &talk) == SLUICE_OK);
+  check(&talk, sluice_loop_descriptor(talk.loop) >= 0);
+  check(&talk, sluice_loop_run(talk.loop) == SLUICE_OK);
+  sluice_listener_close(listener);
+  sluice_loop_destroy(talk.loop);
+  /* The view outlives the loop. */
+  check(&talk, talk.kept != NULL);
+  check(&talk, memcmp(sluice_held_bytes(talk.kept, &kept_bytes), "hello", 5) == 0);
+  check(&talk, kept_bytes == 5);
+  sluice_held_release(talk.kept);
+  sluice_held_release(NULL);
+  sluice_handler_destroy(server);
+  sluice_handler_destroy(client);
+  check(&talk, strcmp(sluice_error_text(SLUICE_OK), "no error") == 0);
+  return talk.wrong == 0 && talk.opened == 1 && talk.echoed == 1 && talk.pongs == 1 &&
+                 talk.closed == 2 && talk.posted == 1
+             ? 0
+             : 3;
+}

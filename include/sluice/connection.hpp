@@ -67,7 +67,7 @@ public:
   ///         abort() is the way.
   error close(std::uint16_t status = close_status::normal, std::string_view reason = {}) noexcept;
 
-  /// Drops the connection without a closing handshake; on_close comes before the loop sleeps again.
+  /// Drops the connection without a closing handshake; on_close follows in one of the next turns.
   void abort() noexcept;
 
   /// Bytes that wait in the send queue, frame headers included.

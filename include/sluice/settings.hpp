@@ -24,7 +24,7 @@ struct connection_settings {
   std::uint32_t max_head_bytes = 16 * 1024;                  // HTTP head of the handshake; 431
   std::uint32_t max_headers = 100;                           // header fields in that head; 431
 
-  // Time, in milliseconds; 0 turns a limit off. Kept to within 64 ms, never early.
+  // Time, in milliseconds; 0 turns a limit off. Kept to within 128 ms, never early.
   std::chrono::milliseconds handshake_timeout{10'000}; // from accept (or connect) to on_open
   std::chrono::milliseconds ping_interval{30'000};     // silence after which a ping is sent
   std::chrono::milliseconds dead_after{60'000};        // silence after which the peer is dead
@@ -80,8 +80,8 @@ struct loop_settings {
   // once. Takes a CPU for itself in exchange for a few microseconds of latency.
   std::uint32_t busy_poll_us = 0;
 
-  // One request to the kernel per connection instead of one per receive (io_uring only; without
-  // effect on epoll). Saves a little per receive and gives up some fairness.
+  // One request to the kernel per connection instead of one per receive. Reserved: this version
+  // makes one request per receive whatever it says.
   bool multishot_receive = false;
 
   log_hook log;

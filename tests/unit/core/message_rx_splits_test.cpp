@@ -96,7 +96,7 @@ std::vector<bytes> long_conversations(const frame_maker& make) {
 class splits : public testing::TestWithParam<role> {
 protected:
   frame_maker make{GetParam()};
-  const limits bounds;
+  const limits bounds{};
 };
 
 INSTANTIATE_TEST_SUITE_P(message_rx, splits, testing::Values(role::client, role::server),

@@ -5,10 +5,10 @@
 #include <bit>
 #include <cstring>
 
-// message_rx::deliver(): messages as views into the slices they came in. The loop in deliver_front()
-// is the hot path of a server: for a small binary message it is one header, a few word-sized XORs and
-// the call of the sink. Everything that is not a whole frame in the front slice goes through
-// next_view(), which shares its rules with receive().
+// message_rx::deliver(): messages as views into the slices they came in. The loop in
+// deliver_front() is the hot path of a server: for a small binary message it is one header, a few
+// word-sized XORs and the call of the sink. Everything that is not a whole frame in the front slice
+// goes through next_view(), which shares its rules with receive().
 
 namespace sluice {
 

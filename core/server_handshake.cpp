@@ -42,7 +42,8 @@ bool has_body(const http_head& head) noexcept {
 }
 
 bool is_target(std::string_view target) noexcept {
-  // Origin form, or absolute form (RFC 6455 section 4.1 item 2 allows both). No fragment (section 3).
+  // Origin form, or absolute form (RFC 6455 section 4.1 item 2 allows both). No fragment (section
+  // 3).
   return (target.starts_with('/') || target.starts_with("http://") ||
           target.starts_with("https://")) &&
          target.find('#') == std::string_view::npos;

@@ -17,8 +17,8 @@ struct upgrade_check {
   std::uint16_t http_status = 101; // what to answer if `reason` is not none
 };
 
-/// GET, HTTP/1.1, one Host, `Upgrade: websocket`, `Connection: upgrade`, version 13 (else 426, section
-/// 4.4), one key of 16 bytes in base64, no body. Fills key.key for make_handshake_accept().
+/// GET, HTTP/1.1, one Host, `Upgrade: websocket`, `Connection: upgrade`, version 13 (else 426,
+/// section 4.4), one key of 16 bytes in base64, no body. Fills key.key for make_handshake_accept().
 [[nodiscard]] upgrade_check check_upgrade_request(const http_request_head& head,
                                                   handshake_key& key) noexcept;
 

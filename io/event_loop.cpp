@@ -146,9 +146,9 @@ void event_loop::flush_all() noexcept {
   }
 }
 
-// First come, first served; one that has more after its turn goes to the back. Everybody who is there
-// gets a turn; beyond that only a few, so that the kernel is asked for others' news before long, but
-// not after each turn of the only busy connection.
+// First come, first served; one that has more after its turn goes to the back. Everybody who is
+// there gets a turn; beyond that only a few, so that the kernel is asked for others' news before
+// long, but not after each turn of the only busy connection.
 void event_loop::run_ready_list() noexcept {
   constexpr std::size_t most_turns = 16;
   for (std::size_t turns = std::max(ready_.size(), most_turns); turns != 0 && !ready_.empty();

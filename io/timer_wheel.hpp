@@ -43,8 +43,8 @@ public:
   /// may be armed there, also others.
   void run(clock::time_point now) noexcept;
 
-  /// When run() should be called next; time_point::max() with no timer armed. May be early for timers
-  /// that are far ahead, by the span of an outer slot.
+  /// When run() should be called next; time_point::max() with no timer armed. May be early for
+  /// timers that are far ahead, by the span of an outer slot.
   [[nodiscard]] clock::time_point next() const noexcept;
 
 private:

@@ -636,9 +636,9 @@ WINHTTPAPI HINTERNET WINAPI WinHttpWebSocketCompleteUpgrade(_In_ HINTERNET reque
                                                             _In_opt_ DWORD_PTR context);
 
 /// Sends one frame, whatever its size; blocks until the kernel has all of it. FRAGMENT types open a
-/// message or go on with it, MESSAGE types are a message or end it (also with no bytes); both must be
-/// of the kind that opened it. The bytes are sent as they are, text is not checked, and the buffer is
-/// neither changed nor used after the call.
+/// message or go on with it, MESSAGE types are a message or end it (also with no bytes); both must
+/// be of the kind that opened it. The bytes are sent as they are, text is not checked, and the
+/// buffer is neither changed nor used after the call.
 /// @param type    one of the four data types.
 /// @param buffer  NULL only with `length` 0.
 /// @param length  in bytes.
@@ -666,7 +666,8 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketSend(_In_ HINTERNET socket,
 ///                    success and unspecified after an error.
 /// @param length      in bytes, at least 1.
 /// @param bytes_read  0 is no end: empty frames and messages exist.
-/// @param type        BINARY or UTF8, from the frame that opened the message; MESSAGE if these bytes
+/// @param type        BINARY or UTF8, from the frame that opened the message; MESSAGE if these
+/// bytes
 ///                    end it, else FRAGMENT; CLOSE with 0 bytes for the peer's close frame (see
 ///                    WinHttpWebSocketQueryCloseStatus), which this call does not answer. Text is
 ///                    valid UTF-8 as a whole message; a piece may end inside a code point.
@@ -676,24 +677,25 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketSend(_In_ HINTERNET socket,
 ///                                         Close
 ///         ERROR_WINHTTP_OPERATION_CANCELLED  Close was called or the handle closed meanwhile
 ///         ERROR_WINHTTP_CONNECTION_ERROR  the stream ended without a close frame, or was reset
-///         ERROR_WINHTTP_INVALID_SERVER_RESPONSE  the peer broke RFC 6455; the connection is dropped
-///         ERROR_WINHTTP_TIMEOUT           a Send on this socket had timed out
+///         ERROR_WINHTTP_INVALID_SERVER_RESPONSE  the peer broke RFC 6455; the connection is
+///         dropped ERROR_WINHTTP_TIMEOUT           a Send on this socket had timed out
 ///         ERROR_NOT_ENOUGH_MEMORY         nothing is lost, the call may be repeated.
 ///         The connection's errors are repeated by every later call; data that came before them is
 ///         delivered first.
-/// Threads: beside a Send; one Receive at a time, from any thread each. Cost with data buffered: one
-/// copy, no system call, no allocation.
+/// Threads: beside a Send; one Receive at a time, from any thread each. Cost with data buffered:
+/// one copy, no system call, no allocation.
 WINHTTPAPI DWORD WINAPI WinHttpWebSocketReceive(_In_ HINTERNET socket, _Out_ PVOID buffer,
                                                 _In_ DWORD length, _Out_ DWORD* bytes_read,
                                                 _Out_ WINHTTP_WEB_SOCKET_BUFFER_TYPE* type);
 
-/// Sends a close frame and ends sending; receiving goes on until CLOSE. Waits for a Send that another
-/// thread has in progress.
+/// Sends a close frame and ends sending; receiving goes on until CLOSE. Waits for a Send that
+/// another thread has in progress.
 /// @param status         1000-1003, 1007-1014, 1016-4999, or 1005 for a close frame without payload
 ///                       (and without reason).
 /// @param reason         bytes, sent as they are; NULL only with `reason_length` 0.
 /// @param reason_length  0 to 123.
-/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (a second
+/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (a
+/// second
 ///         Shutdown, or after Close); every other code means that the connection is gone:
 ///         ERROR_WINHTTP_CONNECTION_ERROR, ERROR_WINHTTP_TIMEOUT (SEND_TIMEOUT), what failed it
 ///         earlier, ERROR_WINHTTP_OPERATION_CANCELLED (the handle was closed),
@@ -706,7 +708,8 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketShutdown(_In_ HINTERNET socket, _In_ USH
 /// drops data until the peer's close frame; does not wait when that was received before. Bounded by
 /// WEB_SOCKET_CLOSE_TIMEOUT. The handle stays open. Parameters as WinHttpWebSocketShutdown; after a
 /// Shutdown they are checked and not used.
-/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (a second
+/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (a
+/// second
 ///         Close, or a Send in progress); every other code means that the connection is gone:
 ///         ERROR_WINHTTP_TIMEOUT, ERROR_WINHTTP_CONNECTION_ERROR (FIN or reset instead of a close
 ///         frame), ERROR_WINHTTP_INVALID_SERVER_RESPONSE, what failed it earlier,
@@ -716,8 +719,8 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketClose(_In_ HINTERNET socket, _In_ USHORT
                                               _In_reads_opt_(reason_length) PVOID reason,
                                               _In_ DWORD reason_length);
 
-/// The peer's close status and reason, once its close frame was delivered by Receive or Close. Never
-/// blocks; may be repeated; later calls of our side do not change the answer.
+/// The peer's close status and reason, once its close frame was delivered by Receive or Close.
+/// Never blocks; may be repeated; later calls of our side do not change the answer.
 /// @param status                  1005 if the close frame had no payload.
 /// @param reason                  NULL only with `reason_length` 0; gets no terminator.
 /// @param reason_length           room in bytes; 123 is always enough.

@@ -50,6 +50,8 @@ inline constexpr std::uint64_t open_bit = std::uint64_t{1} << 32;
 inline constexpr std::uint64_t closing_bit = std::uint64_t{1} << 33;
 inline constexpr std::uint64_t one_generation = std::uint64_t{1} << 34;
 
+static_assert(sizeof(HINTERNET) == sizeof(std::uint64_t), "a handle holds generation and index");
+
 // A handle value: the upper half of the slot's word while open, then the index, then a fixed tag.
 inline constexpr unsigned tag_bits = 4;
 inline constexpr std::uint32_t tag = 0x8;

@@ -69,8 +69,8 @@ struct row {
 constexpr std::uint8_t both = on_session | on_request;
 constexpr std::uint8_t with_connection = on_session | on_connection | on_request;
 
-// Section 17, and the options of section 4.2 that a direct connection can honour. Absent options
-// are ERROR_WINHTTP_INVALID_OPTION everywhere (OPT-20).
+// Section 17, and the options of section 4.2 that a direct connection can take. Absent options are
+// ERROR_WINHTTP_INVALID_OPTION everywhere (OPT-20).
 constexpr row rows[] = {
     // OPT-14: a connection shows the session's time-outs.
     {WINHTTP_OPTION_RESOLVE_TIMEOUT, both, with_connection, shape::dword,
@@ -82,7 +82,6 @@ constexpr row rows[] = {
      dword_option::receive_timeout},
     {WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, both, with_connection, shape::dword,
      dword_option::receive_response_timeout},
-    {WINHTTP_OPTION_CONNECT_RETRIES, both, both, shape::dword, dword_option::connect_retries},
     {WINHTTP_OPTION_HANDLE_TYPE, none, on_all, shape::special},           // OPT-10
     {WINHTTP_OPTION_PARENT_HANDLE, none, on_all, shape::special},         // OPT-11
     {WINHTTP_OPTION_SECURITY_FLAGS, on_request, on_request, shape::dword, // OPT-12
@@ -90,14 +89,8 @@ constexpr row rows[] = {
     {WINHTTP_OPTION_URL, none, on_request, shape::special},
     {WINHTTP_OPTION_PROXY, both, both, shape::special},
     {WINHTTP_OPTION_USER_AGENT, on_session, on_session, shape::special},
-    {WINHTTP_OPTION_CONTEXT_VALUE, on_all, on_all, shape::special},     // OPT-09
-    {WINHTTP_OPTION_DISABLE_FEATURE, on_request, none, shape::special}, // OPT-15
-    {WINHTTP_OPTION_MAX_CONNS_PER_SERVER, on_session, on_session, shape::dword,
-     dword_option::max_conns_per_server},
-    {WINHTTP_OPTION_MAX_CONNS_PER_1_0_SERVER, on_session, on_session, shape::dword,
-     dword_option::max_conns_per_1_0_server},
-    {WINHTTP_OPTION_AUTOLOGON_POLICY, on_request, on_request, shape::dword,
-     dword_option::autologon_policy},
+    {WINHTTP_OPTION_CONTEXT_VALUE, on_all, on_all, shape::special},              // OPT-09
+    {WINHTTP_OPTION_DISABLE_FEATURE, on_request, none, shape::special},          // OPT-15
     {WINHTTP_OPTION_ENABLE_FEATURE, on_request, none, shape::special},           // OPT-16
     {WINHTTP_OPTION_WORKER_THREAD_COUNT, none, with_connection, shape::special}, // OPT-17
     {WINHTTP_OPTION_SECURE_PROTOCOLS, on_session, none, shape::dword,            // OPT-13
@@ -110,11 +103,7 @@ constexpr row rows[] = {
      dword_option::max_status_continue},
     {WINHTTP_OPTION_MAX_RESPONSE_HEADER_SIZE, both, both, shape::dword,
      dword_option::max_response_header_bytes},
-    {WINHTTP_OPTION_MAX_RESPONSE_DRAIN_SIZE, both, both, shape::dword,
-     dword_option::max_response_drain_bytes},
     {WINHTTP_OPTION_REJECT_USERPWD_IN_URL, both, both, shape::dword, dword_option::reject_userpwd},
-    {WINHTTP_OPTION_ASSURED_NON_BLOCKING_CALLBACKS, on_session, on_session, shape::dword,
-     dword_option::assured_non_blocking_callbacks},
     {WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, on_request, none, shape::special},              // OPT-01
     {WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT, on_websocket, on_websocket, shape::special}, // OPT-08
     {WINHTTP_OPTION_WEB_SOCKET_KEEPALIVE_INTERVAL, on_websocket, none, shape::special},    // OPT-05
@@ -122,9 +111,23 @@ constexpr row rows[] = {
      dword_option::receive_buffer_bytes},
     {WINHTTP_OPTION_WEB_SOCKET_SEND_BUFFER_SIZE, both, both, shape::dword, // OPT-03
      dword_option::send_buffer_bytes},
+    {WINHTTP_OPTION_HTTP_PROTOCOL_USED, none, on_request, shape::special},
+    // Kept and read back, but nothing depends on them: every exchange has a connection of its own,
+    // one attempt per address, both address families at once, HTTP/1.1, nothing to drain, no
+    // automatic credentials.
+    {WINHTTP_OPTION_CONNECT_RETRIES, both, both, shape::dword, dword_option::connect_retries},
+    {WINHTTP_OPTION_MAX_CONNS_PER_SERVER, on_session, on_session, shape::dword,
+     dword_option::max_conns_per_server},
+    {WINHTTP_OPTION_MAX_CONNS_PER_1_0_SERVER, on_session, on_session, shape::dword,
+     dword_option::max_conns_per_1_0_server},
+    {WINHTTP_OPTION_AUTOLOGON_POLICY, on_request, on_request, shape::dword,
+     dword_option::autologon_policy},
+    {WINHTTP_OPTION_MAX_RESPONSE_DRAIN_SIZE, both, both, shape::dword,
+     dword_option::max_response_drain_bytes},
+    {WINHTTP_OPTION_ASSURED_NON_BLOCKING_CALLBACKS, on_session, on_session, shape::dword,
+     dword_option::assured_non_blocking_callbacks},
     {WINHTTP_OPTION_ENABLE_HTTP_PROTOCOL, both, both, shape::dword,
      dword_option::enable_http_protocol},
-    {WINHTTP_OPTION_HTTP_PROTOCOL_USED, none, on_request, shape::special},
     {WINHTTP_OPTION_IPV6_FAST_FALLBACK, on_session, on_session, shape::dword,
      dword_option::ipv6_fast_fallback},
     {SLUICE_OPTION_BACKEND_NAME, none, on_all, shape::special},

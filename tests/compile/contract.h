@@ -16,30 +16,30 @@
 
 /* Types. */
 CHECK(sizeof(DWORD) == 4 && !IS_SIGNED(DWORD));
-CHECK(SAME_TYPE(DWORD, unsigned int)); /* TYP-01 */
-CHECK(sizeof(BOOL) == 4 && IS_SIGNED(BOOL));
-CHECK(sizeof(USHORT) == 2 && !IS_SIGNED(USHORT));
+CHECK(SAME_TYPE(DWORD, unsigned int));            /* TYP-01 */
+CHECK(sizeof(BOOL) == 4 && IS_SIGNED(BOOL));      /* TYP-02 */
+CHECK(sizeof(USHORT) == 2 && !IS_SIGNED(USHORT)); /* TYP-03 */
 CHECK(sizeof(WORD) == 2 && !IS_SIGNED(WORD));
 CHECK(sizeof(INTERNET_PORT) == 2 && !IS_SIGNED(INTERNET_PORT));
 CHECK(SAME_TYPE(HINTERNET, void*)); /* TYP-04 */
 CHECK(SAME_TYPE(HANDLE, void*));
-CHECK(sizeof(DWORD_PTR) == sizeof(void*) && !IS_SIGNED(DWORD_PTR));
+CHECK(sizeof(DWORD_PTR) == sizeof(void*) && !IS_SIGNED(DWORD_PTR)); /* TYP-05 */
 CHECK(sizeof(ULONG_PTR) == sizeof(void*) && !IS_SIGNED(ULONG_PTR));
 CHECK(sizeof(LONG_PTR) == sizeof(void*) && IS_SIGNED(LONG_PTR));
-CHECK(SAME_TYPE(PVOID, void*));
+CHECK(SAME_TYPE(PVOID, void*)); /* TYP-06 */
 CHECK(SAME_TYPE(LPVOID, void*));
 CHECK(SAME_TYPE(LPCVOID, const void*));
-CHECK(sizeof(BYTE) == 1 && !IS_SIGNED(BYTE));
+CHECK(sizeof(BYTE) == 1 && !IS_SIGNED(BYTE)); /* TYP-07 */
 CHECK(SAME_TYPE(CHAR, char));
 CHECK(sizeof(ULONGLONG) == 8 && !IS_SIGNED(ULONGLONG));
 CHECK(sizeof(LONG) == 4 && IS_SIGNED(LONG));
 CHECK(sizeof(ULONG) == 4 && !IS_SIGNED(ULONG));
 CHECK(sizeof(HRESULT) == 4 && IS_SIGNED(HRESULT));
-CHECK(SAME_TYPE(INTERNET_SCHEME, int));
+CHECK(SAME_TYPE(INTERNET_SCHEME, int)); /* TYP-08 */
 CHECK(SAME_TYPE(LPINTERNET_SCHEME, int*));
 CHECK(SAME_TYPE(WCHAR, wchar_t)); /* */
 CHECK(sizeof(WCHAR) == 4);
-CHECK(SAME_TYPE(LPWSTR, wchar_t*));
+CHECK(SAME_TYPE(LPWSTR, wchar_t*)); /* TYP-09 */
 CHECK(SAME_TYPE(LPCWSTR, const wchar_t*));
 CHECK(SAME_TYPE(PCWSTR, const wchar_t*));
 CHECK(sizeof(WINHTTP_WEB_SOCKET_BUFFER_TYPE) == 4); /* TYP-10 */

@@ -5,6 +5,7 @@
 #include "support/winhttp_client.hpp"
 
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace sluice::test {
@@ -439,6 +440,52 @@ TEST_F(handles, NOT_08_the_mask_chooses) {
   EXPECT_TRUE(c.receive());
   EXPECT_EQ(seen.statuses(), (std::vector<DWORD>{WINHTTP_CALLBACK_STATUS_SENDING_REQUEST,
                                                  WINHTTP_CALLBACK_STATUS_REQUEST_SENT}));
+}
+
+TEST_F(handles, NOT_02_NOT_04_any_call_is_legal_inside_a_callback_of_the_calling_thread) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.read_request();
+    to.send_response("HTTP/1.1 200 OK");
+    to.expect_eof();
+  });
+  struct visit {
+    std::thread::id caller = std::this_thread::get_id();
+    int calls = 0;
+  } seen;
+  const auto callback = [](HINTERNET handle, DWORD_PTR context, DWORD, LPVOID, DWORD) {
+    visit& on = *reinterpret_cast<visit*>(context);
+    EXPECT_EQ(std::this_thread::get_id(), on.caller);
+    ++on.calls;
+    EXPECT_EQ(context_of(handle), context);
+    DWORD limit_ms = 20000;
+    EXPECT_TRUE(WinHttpSetOption(handle, WINHTTP_OPTION_SEND_TIMEOUT, &limit_ms, sizeof(limit_ms)));
+    EXPECT_TRUE(WinHttpAddRequestHeaders(handle, L"X-Late: 1", static_cast<DWORD>(-1),
+                                         WINHTTP_ADDREQ_FLAG_ADD | WINHTTP_ADDREQ_FLAG_REPLACE));
+    EXPECT_EQ(query_custom(handle, L"x-late", WINHTTP_QUERY_FLAG_REQUEST_HEADERS), "1");
+    wchar_t url[64];
+    DWORD length = sizeof(url);
+    EXPECT_TRUE(WinHttpQueryOption(handle, WINHTTP_OPTION_URL, url, &length));
+    const unique_handle other = open_session();
+    EXPECT_NE(other.get(), nullptr);
+    // What needs the exchange that is under way is refused, and waits for nobody.
+    EXPECT_FALSE(WinHttpReceiveResponse(handle, nullptr));
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_OPERATION));
+  };
+  client c(peer.port());
+  EXPECT_EQ(WinHttpSetStatusCallback(
+                c.request, callback,
+                WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS & ~WINHTTP_CALLBACK_FLAG_HANDLES, 0),
+            nullptr);
+  EXPECT_TRUE(
+      WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 0, reinterpret_cast<DWORD_PTR>(&seen)))
+      << GetLastError();
+  EXPECT_TRUE(c.receive()) << GetLastError();
+  EXPECT_EQ(seen.calls, 8);
+  // NOT-11: nothing more is told.
+  EXPECT_NE(WinHttpSetStatusCallback(c.request, nullptr, 0, 0), nullptr);
+  c.request.reset();
+  EXPECT_EQ(seen.calls, 8);
 }
 
 TEST_F(handles, HND_09_requests_of_closed_parents_work) {

@@ -612,7 +612,7 @@ TEST_F(handshake, CUP_05_CUP_14_one_socket_per_exchange_and_each_lives_alone) {
   EXPECT_EQ(type, static_cast<DWORD>(WINHTTP_HANDLE_TYPE_WEBSOCKET));
 }
 
-TEST_F(handshake, CUP_16_waits_for_an_answer_that_is_on_its_way) {
+TEST_F(handshake, CUP_11_CUP_16_waits_for_an_answer_that_is_on_its_way) {
   event go;
   scripted_peer peer([&](scripted_peer& on) {
     peer_connection to = on.accept();

@@ -140,6 +140,11 @@ void add_load_command(CLI::App& program, command& chosen) {
   CLI::App* const load = program.add_subcommand(
       "load", "Sends pre-built frames to a receiver as fast as it takes them, paced, or one at a "
               "time, and says what came of it.");
+  load->footer("Examples:\n"
+               "  sluice-bench load --port 9000 --size 125 --connections 64 --turn-messages 32\n"
+               "  sluice-bench load --port 9000 --size 16,1K,64K --kind mixed --fragment 4K\n"
+               "  sluice-bench load --port 9000 --size 125 --rate 100000 --pid $(pgrep my-server)\n"
+               "  sluice-bench load --port 9001 --size 64 --ping-pong --json     (an echo server)");
   load->add_option("--url", options->url, "The receiver, ws://host:port/path");
   load->add_option("--host", options->host, "The receiver's host, without --url")
       ->capture_default_str();

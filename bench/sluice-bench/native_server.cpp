@@ -65,6 +65,8 @@ public:
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] const sluice::loop_stats& stats() const noexcept { return stats_; }
 
+  [[nodiscard]] const sluice::loop_stats& stats_at_end() const noexcept { return at_end_; }
+
   /// Ends the loop; the connections are aborted. Throws what it ended with.
   server_totals finish() {
     stop_loop();
@@ -81,6 +83,7 @@ private:
       listen();
       announce();
       const sluice::error ended = loop_->run();
+      loop_->stats(at_end_);
       if (ended != sluice::error::none) {
         throw failure(std::string("the event loop has ended: ") + sluice::to_string(ended));
       }
@@ -136,7 +139,8 @@ private:
   acceptor handler_;
   std::uint16_t port_;
   std::optional<sluice::loop> loop_{std::in_place};
-  sluice::loop_stats stats_;
+  sluice::loop_stats stats_;  // when it started
+  sluice::loop_stats at_end_; // when it stopped; valid after finish()
   std::exception_ptr problem_;
   std::mutex mutex_;
   std::condition_variable started_changed_;
@@ -172,12 +176,29 @@ server_totals run_native_server(const server_settings& settings, acceptor::make_
     (void)poll(&waiting, 1, -1);
   }
   server_totals totals;
+  sluice::loop_stats work;
   for (const auto& thread : threads) {
     const server_totals part = thread->finish();
+    const sluice::loop_stats& did = thread->stats_at_end();
+    work.ticks += did.ticks;
+    work.system_calls += did.system_calls;
+    work.receives += did.receives;
+    work.receives_starved += did.receives_starved;
+    work.turns_over_budget += did.turns_over_budget;
+    work.payload_copied_bytes += did.payload_copied_bytes;
+    work.allocations += did.allocations;
+    work.pool_bytes += did.pool_bytes;
     totals.connections += part.connections;
     totals.messages += part.messages;
     totals.payload_bytes += part.payload_bytes;
   }
+  const auto number = [](std::uint64_t n) { return static_cast<unsigned long long>(n); };
+  std::printf("%llu loop turns, %llu system calls, %llu receives (%llu had to wait for a buffer), "
+              "%llu turns over budget, %llu payload bytes copied, %llu allocations, %llu bytes of "
+              "receive buffers\n",
+              number(work.ticks), number(work.system_calls), number(work.receives),
+              number(work.receives_starved), number(work.turns_over_budget),
+              number(work.payload_copied_bytes), number(work.allocations), number(work.pool_bytes));
   return totals;
 }
 

@@ -72,6 +72,14 @@ std::vector<receiver_spec> chosen_receivers(const run_options& options) {
   return made;
 }
 
+/// `wanted`, or where that is negative a CPU that is not `other`; -1 when there is but one.
+int cpu_beside(int other, int wanted) {
+  for (int n = 0; wanted < 0 && n < usable_cpu_count() && usable_cpu_count() > 1; ++n) {
+    wanted = usable_cpu(n) == other ? -1 : usable_cpu(n);
+  }
+  return wanted;
+}
+
 int run(run_options& options, stop_request& stop) {
   compare_settings& settings = options.settings;
   settings.workloads = chosen_workloads(options.workloads);
@@ -83,19 +91,17 @@ int run(run_options& options, stop_request& stop) {
   if (options.pid != 0) {
     (void)process_clock(options.pid); // says now what would fail later
   }
-  if (settings.receiver_cpu < 0 && settings.generator_cpu < 0 && usable_cpu_count() >= 2) {
-    settings.receiver_cpu = usable_cpu(0);
-    settings.generator_cpu = usable_cpu(1);
-  }
+  settings.receiver_cpu = cpu_beside(settings.generator_cpu, settings.receiver_cpu);
+  settings.generator_cpu = cpu_beside(settings.receiver_cpu, settings.generator_cpu);
   pin_to_cpu(settings.generator_cpu);
   progress shown(options.quiet);
   if (!options.json) {
     std::printf("%s; %s\n", machine_description().c_str(), compiler_description().c_str());
-    if (settings.receiver_cpu >= 0) {
+    if (settings.receiver_cpu >= 0 && settings.generator_cpu >= 0) {
       std::printf("receiver on CPU %d, generator on CPU %d; ", settings.receiver_cpu,
                   settings.generator_cpu);
     } else {
-      std::printf("receiver and generator share a CPU; ");
+      std::printf("receiver and generator are not kept apart; ");
     }
     std::printf("medians of %zu interleaved rounds\n", settings.rounds);
     std::fflush(stdout);
@@ -121,6 +127,13 @@ void add_run_command(CLI::App& program, command& chosen) {
       "run",
       "Loads receivers one after the other, round after round, and compares what they cost.");
   run_app->alias("compare");
+  run_app->footer(
+      "Examples:\n"
+      "  sluice-bench run --workloads all --json > results.json\n"
+      "  sluice-bench run --receivers uring-view,floors --workloads bin-16,16-c100,1k-c1000\n"
+      "  sluice-bench run --receivers uring-view,uring-view@50,bare-recv --workloads pp-64\n"
+      "  sluice-bench run --receivers uring-view,bare-recv --peer 'other=./other-{mode} {port}'\n"
+      "  sluice-bench run --receivers bare-recv --target 127.0.0.1:9000 --pid 1234");
   run_app
       ->add_option("--workloads", options->workloads,
                    "What to send: quick, all, or names such as bin-125, mixed-64k, 125-c64, "

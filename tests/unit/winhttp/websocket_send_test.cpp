@@ -276,7 +276,7 @@ TEST_F(websocket_send, SND_30_X_30_a_peer_that_never_reads) {
 
 TEST_F(websocket_send, X_30_slow_progress_is_progress) {
   pair_settings slow;
-  slow.send_timeout = std::chrono::milliseconds(2000);
+  slow.send_timeout = std::chrono::milliseconds(6000);
   slow.client_send_buffer_bytes = 4096;
   slow.peer_receive_buffer_bytes = 4096;
   socket_pair pair(slow);

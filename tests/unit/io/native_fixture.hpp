@@ -294,6 +294,7 @@ protected:
   std::optional<counted_memory> memory_; // first: goes when everything else has been released
   const frame_maker make_{role::server};
   scripted_handler handler_;
+  scripted_handler client_; // for connections that the test opens through the loop
   loop_settings loop_settings_;
   listener* listener_ = nullptr;
   loop on_; // last: its end calls the handler

@@ -1,7 +1,9 @@
 #include "endpoint.hpp"
 
+#include "stop_request.hpp"
 #include "wire.hpp"
 
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <fcntl.h>
@@ -9,6 +11,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace sluice_bench {
@@ -87,18 +90,38 @@ void send_all(int fd, std::string_view text) {
   }
 }
 
+/// Waits until there is something to read; a stop request ends it, however early it comes.
+void wait_readable(int fd) {
+  while (true) {
+    std::array<pollfd, 2> waiting{{{fd, POLLIN, 0}, {stop_descriptor(), POLLIN, 0}}};
+    const int ready = poll(waiting.data(), waiting.size(), handshake_timeout_s * 1000);
+    if (waiting[1].revents != 0) {
+      throw failure("interrupted", exit_interrupted);
+    }
+    if (ready == 0) {
+      throw failure("the peer did not finish the handshake within 10 s");
+    }
+    if (ready > 0) {
+      return;
+    }
+    if (errno != EINTR) {
+      throw system_failure("poll");
+    }
+  }
+}
+
 /// Reads up to the empty line that ends an HTTP head; what follows goes to `rest`.
 std::string read_head(int fd, leftover& rest) {
   std::string head;
   while (true) {
     char chunk[4096];
+    wait_readable(fd);
     const ssize_t got = ::recv(fd, chunk, sizeof chunk, 0);
     if (got < 0 && errno == EINTR) {
       continue;
     }
     if (got < 0) {
-      throw system_failure(errno == EAGAIN ? "the peer did not finish the handshake within 10 s"
-                                           : "the peer left during the handshake");
+      throw system_failure("the peer left during the handshake");
     }
     if (got == 0) {
       throw failure(

@@ -78,4 +78,8 @@ void stop_request::shut_down_connection(int fd) noexcept {
   name_socket(connection_fd, fd);
 }
 
+int stop_descriptor() noexcept {
+  return event_fd.load(std::memory_order_relaxed);
+}
+
 } // namespace sluice_bench

@@ -21,4 +21,7 @@ public:
   void shut_down_connection(int fd) noexcept;
 };
 
+/// stop_request::fd() for those who have none at hand; -1, which poll(2) ignores, without one.
+[[nodiscard]] int stop_descriptor() noexcept;
+
 } // namespace sluice_bench

@@ -213,6 +213,20 @@ class LoadTest(ProgramTest):
         self.assertEqual((messages, size), (30, 9000))
         self.assertEqual(json.loads(output)["messages"], 30)
 
+    def test_a_signal_ends_it_while_it_waits_for_the_handshake(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            process = subprocess.Popen(
+                [program(), "load", "--port", str(listener.getsockname()[1])],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            sock, _ = listener.accept()
+            with sock:
+                self.assertIn(b"Sec-WebSocket-Key", sock.recv(4096))
+                process.send_signal(signal.SIGTERM)
+                _, errors = process.communicate(timeout=WATCHDOG)
+        self.assertEqual(process.returncode, 130, errors)
+        self.assert_one_sentence(errors)
+
     def test_a_signal_ends_it_with_what_was_sent(self):
         with peer.Server() as server:
             process = subprocess.Popen(

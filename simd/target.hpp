@@ -18,3 +18,10 @@
 // The vector types are one register each and must never be passed through memory.
 #define SLUICE_INLINE __attribute__((always_inline)) inline
 #define SLUICE_NOINLINE __attribute__((noinline))
+
+// Before a loop that compilers would unroll until its constants no longer fit into 16 registers.
+#if defined(__clang__)
+#define SLUICE_UNROLL_TWICE _Pragma("clang loop unroll_count(2)")
+#else
+#define SLUICE_UNROLL_TWICE _Pragma("GCC unroll 2")
+#endif

@@ -37,6 +37,10 @@ public:
   }
   SLUICE_INLINE bool any_high_bit() const noexcept { return _mm256_movemask_epi8(raw_) != 0; }
 
+  template <int N> SLUICE_INLINE bytes32 key_before() const noexcept {
+    return _mm256_alignr_epi8(raw_, raw_, 16 - N);
+  }
+
   template <int N, int Left = 0> SLUICE_INLINE bytes32 moved_up(bytes32 previous) const noexcept {
     // AVX2 shifts its two halves apart: below each half comes the half before it.
     const __m256i halves_before = _mm256_permute2x128_si256(previous.raw_, raw_, 0x21);

@@ -51,6 +51,10 @@ public:
   }
   SLUICE_INLINE bool any_high_bit() const noexcept { return _mm512_movepi8_mask(raw_) != 0; }
 
+  template <int N> SLUICE_INLINE bytes64 key_before() const noexcept {
+    return _mm512_rol_epi32(raw_, 8 * N);
+  }
+
   template <int N, int Left = 0> SLUICE_INLINE bytes64 moved_up(bytes64 previous) const noexcept {
     // Each 64-bit word shifts in the top of the word before it, by bytes and bits at once.
     const __m512i words_before = _mm512_alignr_epi64(raw_, previous.raw_, 7);

@@ -159,9 +159,9 @@ private:
   /// in place.
   SLUICE_INLINE void add_reloaded(utf8_errors<Bytes>& errors, std::size_t i, Bytes now,
                                   Bytes key) const noexcept {
-    errors.add(now, plain(i - 1, key.template moved_up<1>(key)),
-               plain(i - 2, key.template moved_up<2>(key)),
-               plain(i - 3, key.template moved_up<3>(key)));
+    errors.add(now, plain(i - 1, key.template key_before<1>()),
+               plain(i - 2, key.template key_before<2>()),
+               plain(i - 3, key.template key_before<3>()));
   }
   /// The lead flags of the four bytes before a vector.
   template <position At> static SLUICE_INLINE Bytes leads_in(std::uint32_t before) noexcept {
@@ -244,13 +244,19 @@ template <class Bytes, pass_kind Kind> pass_end pass<Bytes, Kind>::blocks() cons
           leads = Bytes::zero();
         }
       } else {
-        for (std::size_t j = i; j != i + 4 * size; j += size) {
-          const Bytes now = plain(j, key);
-          store(j, now);
-          if constexpr (reloads)
+        if constexpr (reloads) {
+          SLUICE_UNROLL_TWICE
+          for (std::size_t j = i; j != i + 4 * size; j += size) {
+            const Bytes now = plain(j, key);
+            store(j, now);
             add_reloaded(errors, j, now, key);
-          else
+          }
+        } else {
+          for (std::size_t j = i; j != i + 4 * size; j += size) {
+            const Bytes now = plain(j, key);
+            store(j, now);
             errors.add(now, leads);
+          }
         }
         open = true;
       }

@@ -15,6 +15,8 @@
 namespace sluice::simd {
 namespace {
 
+constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
+
 template <class Word> SLUICE_INLINE Word load_word(const std::byte* p) noexcept {
   Word word;
   std::memcpy(&word, p, sizeof word);
@@ -41,7 +43,6 @@ struct short_text {
 template <bool Stores>
 SLUICE_INLINE short_text pass_short(std::byte* d, const std::byte* s, std::size_t n,
                                     std::uint32_t key, std::uint8_t byte_before) noexcept {
-  constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
   const std::uint64_t before = byte_before;
   if (n >= 8) {
     const std::uint64_t first = load_word<std::uint64_t>(s) ^ repeat_key(key);

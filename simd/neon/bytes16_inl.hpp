@@ -36,6 +36,11 @@ public:
   SLUICE_INLINE bytes16 operator|(bytes16 b) const noexcept { return vorrq_u8(raw_, b.raw_); }
   SLUICE_INLINE bool any_high_bit() const noexcept { return vmaxvq_u8(raw_) >= 0x80; }
 
+  /// Of a repeated key: the one for N bytes further down.
+  template <int N> SLUICE_INLINE bytes16 key_before() const noexcept {
+    return vextq_u8(raw_, raw_, 16 - N);
+  }
+
   /// Each byte moves N places up; the last N of `previous` come in below. Then each is shifted
   /// Left bits to the left.
   template <int N, int Left = 0> SLUICE_INLINE bytes16 moved_up(bytes16 previous) const noexcept {

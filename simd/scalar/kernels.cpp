@@ -1,27 +1,28 @@
 #include "simd/generic/utf8_state.hpp"
 #include "simd/kernel_list.hpp"
+#include "simd/target.hpp"
 
-#include <bit>
-#include <cstring>
+#include "simd/generic/words_inl.hpp"
 
+// The kernel of CPUs without any of the others: eight bytes at a time, and characters that are not
+// ASCII byte by byte.
 namespace sluice::simd::scalar {
 namespace {
 
-std::uint8_t key_byte(std::uint32_t key, std::size_t i) noexcept {
-  return static_cast<std::uint8_t>(key >> ((i & 3u) * 8u));
-}
+constexpr std::size_t word_bytes = 8;
 
 void unmask_copy(std::byte* d, const std::byte* s, std::size_t n, std::uint32_t key) noexcept {
-  const std::uint64_t wide = (static_cast<std::uint64_t>(key) << 32) | key;
-  std::size_t i = 0;
-  for (; n - i >= 8; i += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, s + i, 8);
-    word ^= wide;
-    std::memcpy(d + i, &word, 8);
+  if (n < 2 * word_bytes) {
+    if (n != 0)
+      pass_short<true>(d, s, n, key, 0);
+    return;
   }
-  for (; i < n; ++i)
-    d[i] = s[i] ^ static_cast<std::byte>(key_byte(key, i));
+  // Loaded before its neighbour is stored: the two may overlap.
+  const std::uint64_t last =
+      load_word<std::uint64_t>(s + n - word_bytes) ^ repeat_key(rotate_key(key, n));
+  for (std::size_t i = 0; i < n - word_bytes; i += word_bytes)
+    store_word(d + i, load_word<std::uint64_t>(s + i) ^ repeat_key(key));
+  store_word(d + n - word_bytes, last);
 }
 
 void unmask(std::byte* p, std::size_t n, std::uint32_t key) noexcept {
@@ -32,13 +33,9 @@ utf8_result validate(const std::byte* s, std::size_t n, utf8_state& state) noexc
   utf8_state now = state;
   std::size_t i = 0;
   while (i < n) {
-    if (now.due == 0 && n - i >= 8) {
-      std::uint64_t word;
-      std::memcpy(&word, s + i, 8);
-      if ((word & 0x8080808080808080u) == 0) {
-        i += 8;
-        continue;
-      }
+    if (now.due == 0 && n - i >= word_bytes && (load_word<std::uint64_t>(s + i) & high_bits) == 0) {
+      i += word_bytes;
+      continue;
     }
     if (!utf8_step(now, std::to_integer<std::uint8_t>(s[i])))
       return {false, i};
@@ -63,8 +60,7 @@ utf8_result unmask_validate_copy(std::byte* d, const std::byte* s, std::size_t n
 
 utf8_result unmask_validate(std::byte* p, std::size_t n, std::uint32_t key,
                             utf8_state& state) noexcept {
-  unmask_copy(p, p, n, key);
-  return validate(p, n, state);
+  return unmask_validate_copy(p, p, n, key, state);
 }
 
 } // namespace

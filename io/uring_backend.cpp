@@ -71,6 +71,7 @@ error uring_backend::set_up(const backend_settings& settings) noexcept {
                                                   : error::backend_unavailable;
   }
   ring_open_ = true;
+  uring_compat::after_mapping_ring();
   if ((params.features & needed_features) != needed_features) {
     return error::backend_unavailable;
   }
@@ -136,6 +137,7 @@ void uring_backend::tear_down() noexcept {
   }
   // A kernel that loses the ring drops what is pending: it copies into buffers only while this
   // thread is inside io_uring_enter.
+  uring_compat::before_unmapping_ring();
   ::io_uring_queue_exit(&ring_);
   ring_open_ = false;
   for (posted_ring& gone : posted_) {
@@ -196,7 +198,9 @@ void uring_backend::drop_after_fork() noexcept {
   if (event_fd_ >= 0) {
     ::close(event_fd_);
   }
-  ::close(ring_.ring_fd);
+  if (ring_open_) {
+    ::close(ring_.ring_fd);
+  }
   waker_->drop_after_fork();
 }
 
@@ -521,6 +525,9 @@ int uring_backend::enter(time_point deadline, bool sleep) noexcept {
 }
 
 bool uring_backend::has_pending() const noexcept {
+  if (!ring_open_) {
+    return !completed_.empty();
+  }
   return !completed_.empty() || ::io_uring_sq_ready(&ring_) != 0 ||
          ::io_uring_cq_ready(&ring_) != 0;
 }

@@ -5,12 +5,28 @@
 #include <bit>
 #include <cerrno>
 
+#if defined(__SANITIZE_THREAD__)
+#define SLUICE_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SLUICE_THREAD_SANITIZER 1
+#endif
+#endif
+
+#ifdef SLUICE_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace sluice::io::uring_compat {
 namespace {
 
 constexpr std::size_t map_bytes(std::uint32_t entries) noexcept {
   return entries * sizeof(io_uring_buf);
 }
+
+#ifdef SLUICE_THREAD_SANITIZER
+char ring_memory; // stands for all of it
+#endif
 
 } // namespace
 
@@ -44,6 +60,18 @@ void free_buf_ring(io_uring& ring, io_uring_buf_ring* buffers, std::uint32_t ent
 
 void unmap_buf_ring(io_uring_buf_ring* buffers, std::uint32_t entries) noexcept {
   ::munmap(buffers, map_bytes(entries));
+}
+
+void before_unmapping_ring() noexcept {
+#ifdef SLUICE_THREAD_SANITIZER
+  __tsan_release(&ring_memory);
+#endif
+}
+
+void after_mapping_ring() noexcept {
+#ifdef SLUICE_THREAD_SANITIZER
+  __tsan_acquire(&ring_memory);
+#endif
 }
 
 } // namespace sluice::io::uring_compat

@@ -22,4 +22,10 @@ void free_buf_ring(io_uring& ring, io_uring_buf_ring* buffers, std::uint32_t ent
 /// The second half of it alone: for a ring that is closed already.
 void unmap_buf_ring(io_uring_buf_ring* buffers, std::uint32_t entries) noexcept;
 
+/// Tell ThreadSanitizer that a ring's memory goes back to the kernel, or has come from it: liburing
+/// maps and unmaps without libc, so that the same addresses in two threads look like a race.
+/// Nothing in other builds.
+void before_unmapping_ring() noexcept;
+void after_mapping_ring() noexcept;
+
 } // namespace sluice::io::uring_compat

@@ -4,6 +4,7 @@
 #include "backend_fixture.hpp"
 #include "support/winhttp_client.hpp"
 
+#include <future>
 #include <set>
 #include <string>
 #include <thread>
@@ -246,10 +247,10 @@ TEST_F(handshake, HSK_08_an_upgrade_is_http_1_1_whatever_was_asked_for) {
 // 7.2 What is validated
 
 TEST_F(handshake, HSK_20_GET_23_a_right_101_is_readable_before_and_after_the_upgrade) {
-  std::string key;
+  std::promise<std::string> sent_key;
   scripted_peer peer([&](scripted_peer& on) {
     peer_connection to = on.accept();
-    key = *header_of(to.read_request(), "Sec-WebSocket-Key");
+    sent_key.set_value(*header_of(to.read_request(), "Sec-WebSocket-Key"));
     to.send_101();
     to.expect_eof();
   });
@@ -257,6 +258,7 @@ TEST_F(handshake, HSK_20_GET_23_a_right_101_is_readable_before_and_after_the_upg
   ASSERT_TRUE(c.upgrade());
   ASSERT_TRUE(c.send()) << GetLastError();
   ASSERT_TRUE(c.receive()) << GetLastError();
+  const std::string key = sent_key.get_future().get();
   unique_handle socket;
   for (const bool upgraded : {false, true}) {
     EXPECT_EQ(query_status(c.request), 101u) << upgraded;

@@ -263,8 +263,14 @@ error connect(loop& on, const connect_target& target, const connect_timeouts& ti
       e != error::none) {
     return e;
   }
+  return connect_to_first(on, addresses.first(), timeouts, cancel, observer, connected);
+}
+
+error connect_to_first(loop& on, const addrinfo* addresses, const connect_timeouts& timeouts,
+                       cancel_source* cancel, const connect_observer* observer,
+                       stream& connected) noexcept {
   race contest(on, timeouts.connect, observer);
-  if (!contest.add_addresses(addresses.first())) {
+  if (!contest.add_addresses(addresses)) {
     return error::no_memory;
   }
   if (contest.first() != nullptr && observer != nullptr && observer->resolved != nullptr) {

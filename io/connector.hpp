@@ -5,6 +5,8 @@
 #include "io/loop.hpp"
 #include "io/stream.hpp"
 
+#include <netdb.h>
+
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -39,5 +41,11 @@ struct connect_observer {
 [[nodiscard]] error connect(loop& on, const connect_target& target,
                             const connect_timeouts& timeouts, cancel_source* cancel,
                             const connect_observer* observer, stream& connected) noexcept;
+
+/// The second half of it: races the addresses of a list (not empty), alternating the families.
+/// Returns none, cannot_connect, timed_out, cancelled, no_memory, out_of_descriptors or system.
+[[nodiscard]] error connect_to_first(loop& on, const addrinfo* addresses,
+                                     const connect_timeouts& timeouts, cancel_source* cancel,
+                                     const connect_observer* observer, stream& connected) noexcept;
 
 } // namespace sluice::io

@@ -16,7 +16,6 @@ namespace sluice::io {
 namespace {
 
 constexpr std::size_t max_events = 64;
-constexpr std::uint32_t max_completions = 256;
 constexpr std::uint64_t waker_key = UINT64_MAX; // no descriptor has the low half
 
 // A read of this many bytes that did not fill the buffer says bulk: by the time its bytes are
@@ -27,8 +26,9 @@ constexpr std::size_t bulk_read_bytes = 16384;
 // the registration goes, or every packet for that thread would wake this one.
 constexpr std::uint8_t max_unasked_events = 8;
 
-// Polls at least this often although completions keep coming without.
-constexpr std::uint32_t max_waits_without_poll = 64;
+// Looks at the other sockets after so many completions that came without asking epoll: a socket
+// that is never empty does not starve the rest.
+constexpr std::uint32_t max_completions_without_poll = 64;
 
 constexpr std::uint32_t read_events = EPOLLIN | EPOLLRDHUP;
 constexpr std::uint32_t write_events = EPOLLOUT;
@@ -460,9 +460,9 @@ void epoll_backend::try_ready(recv_op& op) noexcept {
   }
 }
 
-bool epoll_backend::run_completed() noexcept {
+bool epoll_backend::run_completed(std::uint32_t at_most) noexcept {
   std::uint32_t ran = 0;
-  while (ran < max_completions) {
+  while (ran < at_most) {
     while (completed_.empty() && !ready_.empty()) {
       try_ready(static_cast<recv_op&>(ready_.pop()));
     }
@@ -477,6 +477,7 @@ bool epoll_backend::run_completed() noexcept {
       op.on_complete(op);
     }
   }
+  completions_without_poll_ += ran;
   return ran != 0;
 }
 
@@ -498,7 +499,7 @@ void epoll_backend::fail_everything() noexcept {
     at = entry{};
   }
   used_entries_ = 0;
-  while (run_completed()) {
+  while (run_completed(max_completions_without_poll)) {
   }
 }
 
@@ -521,7 +522,8 @@ void epoll_backend::turn(time_point deadline) noexcept {
   bool sleep = true;
   const std::uint64_t starved_before = stats_.starved;
   if (!completed_.empty() || !ready_.empty()) {
-    if (++waits_without_poll_ < max_waits_without_poll && run_completed()) {
+    const std::uint32_t left = max_completions_without_poll - completions_without_poll_;
+    if (run_completed(left)) {
       return;
     }
     if (stats_.starved != starved_before) {
@@ -532,7 +534,7 @@ void epoll_backend::turn(time_point deadline) noexcept {
   if (sleep && !starved_.empty() && !buffers_.announce_hunger()) {
     sleep = false;
   }
-  waits_without_poll_ = 0;
+  completions_without_poll_ = 0;
   std::array<epoll_event, max_events> events;
   ++stats_.system_calls;
   const int count = ::epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()),
@@ -545,7 +547,7 @@ void epoll_backend::turn(time_point deadline) noexcept {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     dispatch(event.data.u64, event.events);
   }
-  run_completed();
+  run_completed(max_completions_without_poll);
 }
 
 } // namespace sluice::io

@@ -66,7 +66,7 @@ private:
   void arm_writer(operation& op, entry& at) noexcept;
   void dispatch(std::uint64_t key, std::uint32_t events) noexcept;
   void resume_starved() noexcept;
-  bool run_completed() noexcept;
+  bool run_completed(std::uint32_t at_most) noexcept;
   void turn(time_point deadline) noexcept;
   void fail_everything() noexcept;
 
@@ -80,7 +80,7 @@ private:
   entry* entries_ = nullptr;
   std::size_t entry_places_ = 0;
   std::size_t used_entries_ = 0;
-  std::uint32_t waits_without_poll_ = 0;
+  std::uint32_t completions_without_poll_ = 0;
 };
 
 } // namespace sluice::io

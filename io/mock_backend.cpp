@@ -134,6 +134,7 @@ mock_backend::~mock_backend() {
   fail_everything();
   for (const buffer* lost : out_) {
     breach("buffer " + std::to_string(lost->id) + " never came back");
+    buffers_.recycle(*static_cast<const handed_out*>(lost)->real);
   }
   if (report_ != nullptr) {
     report_->insert(report_->end(), violations_.begin(), violations_.end());

@@ -76,8 +76,8 @@ struct connect_op : operation {
   socklen_t address_bytes = 0;
 };
 
-/// Takes one connection off a listening socket; `result` is its descriptor (non-blocking, close on
-/// exec, the submitter's to close) or -errno.
+/// Takes one connection off a non-blocking listening socket; `result` is its descriptor
+/// (non-blocking, close on exec, the submitter's to close) or -errno.
 struct accept_op : operation {
   socket_ref socket;
 };

@@ -105,7 +105,7 @@ error stream::write_rest(loop& on, std::span<const std::byte>& rest,
     op.bytes = rest;
     begin_write(on, op);
     const time_point deadline =
-        progress_timeout.count() > 0 ? clock::now() + progress_timeout : no_deadline;
+        progress_timeout.count() > 0 ? on.io().now() + progress_timeout : no_deadline;
     const error ended = on.run_until_idle(op, deadline, cancel);
     if (op.result < 0) {
       return ended != error::none ? ended : error_from_errno(-op.result);

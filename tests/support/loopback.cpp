@@ -82,14 +82,19 @@ unique_fd listener::accept() const {
   return accepted;
 }
 
+unique_fd connect_to(const listener& server) {
+  unique_fd made(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const any_address to("127.0.0.1", server.port);
+  require(::connect(made.get(), to.get(), to.size) == 0, "connect");
+  const int on = 1;
+  ::setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return made;
+}
+
 loopback::loopback() {
   const listener at;
   require(at.ok, "listen");
-  ours = unique_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const any_address to("127.0.0.1", at.port);
-  require(::connect(ours.get(), to.get(), to.size) == 0, "connect");
-  const int on = 1;
-  ::setsockopt(ours.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ours = connect_to(at);
   peer = at.accept();
 }
 

@@ -31,14 +31,6 @@ private:
   int fd_ = -1;
 };
 
-/// Two ends of a TCP connection over 127.0.0.1; both are blocking sockets.
-struct loopback {
-  loopback();
-
-  unique_fd ours;
-  unique_fd peer;
-};
-
 /// A listening socket on an ephemeral port of `address`.
 struct listener {
   explicit listener(const char* address = "127.0.0.1", std::uint16_t port = 0, int backlog = 16);
@@ -48,6 +40,17 @@ struct listener {
   unique_fd socket;
   std::uint16_t port = 0;
   bool ok = false;
+};
+
+/// A blocking connection to it over 127.0.0.1, not accepted yet.
+[[nodiscard]] unique_fd connect_to(const listener& server);
+
+/// Two ends of a TCP connection over 127.0.0.1; both are blocking sockets.
+struct loopback {
+  loopback();
+
+  unique_fd ours;
+  unique_fd peer;
 };
 
 /// A port on which a SYN gets no answer: a listener whose queue is full.

@@ -26,7 +26,7 @@ namespace {
 
 websocket::websocket() noexcept
     : object(of_kind), rx_(role::client, api_limits()), last_keepalive_(io::clock::now()),
-      wire_(link_), last_data_sent_(last_keepalive_.time_since_epoch().count()),
+      wire_(link_, receive_cancel_), last_data_sent_(last_keepalive_.time_since_epoch().count()),
       keepalive_ms_(default_keepalive_ms()) {}
 
 // HND-18: no close frame. The descriptor goes with the object, when the last call has left.

@@ -26,12 +26,11 @@ namespace sluice::winhttp {
 /// the object pinned.
 ///
 /// Who owns what:
-///   gate_       whoever is inside receives: Receive, and Close once it discards. rx_ and the other
-///               members named there are theirs. Receive with buffered data takes no lock.
-///   wire_       whoever holds it sends; it has a lock of its own.
-///   mutex_      the states of the sending side and of the close, for short looks and changes;
-///   never
-///               held across a call that blocks.
+///   gate_   whoever is inside receives: Receive, and Close once it discards. rx_ and the members
+///           named below are theirs. Receive with buffered data takes no lock.
+///   wire_   whoever holds it sends; it has a lock of its own.
+///   mutex_  the states of the sending side and of the close, for short looks and changes, never
+///           across a call that blocks.
 /// The parts of the state model: S.busy = sending_, S.shut = shut_, C.pending = closing_,
 /// C.done = closing_ and no longer inside close(), R.closed = the gate refuses and
 /// close_status_known_, L.failed = link_.failure().
@@ -96,6 +95,7 @@ private:
   [[nodiscard]] DWORD receive_slowly(std::span<std::byte> to, DWORD& bytes,
                                      WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept;
   [[nodiscard]] DWORD wait_for_input(io::loop*& on) noexcept;
+  [[nodiscard]] bool was_cancelled(bool by_close_itself) noexcept;
   [[nodiscard]] DWORD fail_protocol(io::loop*& on, error reason) noexcept;
   [[nodiscard]] static DWORD use_loop(io::loop*& on) noexcept;
 

@@ -124,8 +124,11 @@ DWORD websocket::discard_until_close(io::loop& on, io::time_point deadline) noex
       break;
     case error::timed_out:
       return decision::close_timer_expired;
-    case error::cancelled: // by CloseHandle
-      return ERROR_WINHTTP_OPERATION_CANCELLED;
+    case error::cancelled:
+      if (was_cancelled(true)) {
+        return ERROR_WINHTTP_OPERATION_CANCELLED;
+      }
+      break;
     case error::no_memory:
       return ERROR_NOT_ENOUGH_MEMORY;
     default:

@@ -21,14 +21,18 @@ public:
   /// 0 while the link is up, else the Win32 code of its failure. Any thread.
   [[nodiscard]] DWORD failure() const noexcept { return failure_.load(std::memory_order_acquire); }
 
-  /// Latches `code` unless an earlier failure is there, and ends the TCP connection so that the
-  /// peer and a blocked call of another thread notice; with RST if `abort`. Without `abort`, bytes
-  /// that the kernel has received stay readable. Returns what is latched. Any thread.
-  DWORD fail(DWORD code, bool abort) noexcept {
+  /// Latches `code` unless an earlier failure is there; returns what is latched. Any thread.
+  DWORD latch(DWORD code) noexcept {
     DWORD latched = 0;
-    if (failure_.compare_exchange_strong(latched, code, std::memory_order_acq_rel)) {
-      latched = code;
-    }
+    return failure_.compare_exchange_strong(latched, code, std::memory_order_acq_rel) ? code
+                                                                                      : latched;
+  }
+
+  /// latch(), and ends the TCP connection so that the peer and a blocked call of another thread
+  /// notice; with RST if `abort`. Without `abort`, bytes that the kernel has received stay
+  /// readable.
+  DWORD fail(DWORD code, bool abort) noexcept {
+    const DWORD latched = latch(code);
     stream_.shutdown(abort);
     return latched;
   }

@@ -109,7 +109,8 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
     wire_.post_keepalive();
     return ERROR_SUCCESS;
   case error::cancelled:
-    return ERROR_WINHTTP_OPERATION_CANCELLED; // RCV-15, RCV-24
+    return was_cancelled(false) ? DWORD{ERROR_WINHTTP_OPERATION_CANCELLED} // RCV-15, RCV-24
+                                : DWORD{ERROR_SUCCESS};
   case error::no_memory:
     return to_win32(outcome); // RCV-27: nothing is lost, the next call tries again
   default:
@@ -117,6 +118,18 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
     return decision::call_on_failed_link(
         link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false)); // RCV-20, RCV-22
   }
+}
+
+// Inside the gate. receive_cancel_ is requested by Close and CloseHandle, which set their flags
+// first, and by a sender that leaves a pong to us.
+bool websocket::was_cancelled(bool by_close_itself) noexcept {
+  receive_cancel_.reset();
+  const std::lock_guard lock(mutex_);
+  if (!handle_closed_ && (!closing_ || by_close_itself)) {
+    return false;
+  }
+  receive_cancel_.request(); // it is for good
+  return true;
 }
 
 // Receive has no time-out of its own (TMO-04, X-45); this is all that ends its wait early.
@@ -136,12 +149,14 @@ DWORD websocket::fail_protocol(io::loop*& on, error reason) noexcept {
   }
   input_ended_ = true;
   note_violation(reason);
+  const DWORD latched = link_.latch(to_win32(reason)); // from here on no Send begins
   if (decision::answer_violation_with_close_frame && use_loop(on) == ERROR_SUCCESS) {
     wire_.post_close(close_status_for(reason));
     wire_.pump(*on);
     wire_.settle();
   }
-  return decision::call_on_failed_link(link_.fail(to_win32(reason), false));
+  link_.fail(latched, false);
+  return decision::call_on_failed_link(latched);
 }
 
 } // namespace sluice::winhttp

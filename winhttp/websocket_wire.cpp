@@ -15,6 +15,9 @@ namespace {
 // Send does not fail for want of memory.
 constexpr std::size_t stack_bytes = 4096;
 
+// How long a Send that is done waits for room for a pong. The receiver goes on with it afterwards.
+constexpr std::chrono::milliseconds pong_patience{1};
+
 [[nodiscard]] io::time_point after(std::chrono::milliseconds timeout) noexcept {
   return timeout == std::chrono::milliseconds::zero() ? io::no_deadline
                                                       : io::clock::now() + timeout;
@@ -22,8 +25,8 @@ constexpr std::size_t stack_bytes = 4096;
 
 } // namespace
 
-websocket_wire::websocket_wire(websocket_link& link) noexcept
-    : link_(link), keys_(io::random_bytes) {
+websocket_wire::websocket_wire(websocket_link& link, io::cancel_source& receiver) noexcept
+    : link_(link), receiver_(receiver), keys_(io::random_bytes) {
   op_.on_complete = control_sent;
   op_.context = this;
 }
@@ -52,27 +55,16 @@ error websocket_wire::take(io::time_point deadline) noexcept {
   return error::none;
 }
 
-void websocket_wire::release() noexcept {
+// True if something is due: then somebody else has to take the wire and send it.
+bool websocket_wire::release() noexcept {
   const std::lock_guard lock(mutex_);
+  const bool is_due = pong_due_ || close_due_ != 0 || has_leftover();
+  due_.store(is_due, std::memory_order_relaxed);
   taken_ = false;
   if (waiting_ != 0) {
     freed_.notify_all();
   }
-}
-
-// A pong that falls due while the wire is held is the holder's business, so giving up the wire and
-// looking for a pong is one step.
-bool websocket_wire::release_unless_due() noexcept {
-  const std::lock_guard lock(mutex_);
-  if (pong_due_ || close_due_ != 0 || has_leftover()) {
-    return false;
-  }
-  due_.store(false, std::memory_order_relaxed);
-  taken_ = false;
-  if (waiting_ != 0) {
-    freed_.notify_all();
-  }
-  return true;
+  return is_due;
 }
 
 // Nothing may follow a write that failed half-way: the peer would take it for the rest of the
@@ -98,7 +90,7 @@ DWORD websocket_wire::fail(error why) noexcept {
 DWORD websocket_wire::wait_until_free(io::time_point deadline) noexcept {
   switch (take(deadline)) {
   case error::none:
-    release();
+    hand_over();
     return ERROR_SUCCESS;
   case error::timed_out:
     return ERROR_WINHTTP_TIMEOUT;
@@ -134,15 +126,23 @@ DWORD websocket_wire::send_frame(io::loop& on, opcode op, bool fin,
   if (sent == error::none) {
     sent = write_frame(on, op, fin, payload, progress_timeout);
   }
-  while (sent == error::none) {
-    if (release_unless_due()) {
-      return ERROR_SUCCESS;
+  const DWORD code = sent == error::none ? DWORD{ERROR_SUCCESS} : fail(sent);
+  if (sent == error::none && due_.load(std::memory_order_relaxed)) {
+    // The frame is out and the call has succeeded, whatever becomes of the pong.
+    const error answered = write_due(on, pong_patience);
+    if (answered == error::connection_lost || answered == error::system) {
+      (void)fail(answered);
     }
-    sent = write_due(on, progress_timeout);
   }
-  const DWORD code = fail(sent);
-  release();
+  hand_over();
   return code;
+}
+
+// Gives up the wire. A receiver that found it taken is asleep and does not know that it is free.
+void websocket_wire::hand_over() noexcept {
+  if (release() && link_.failure() == 0) {
+    receiver_.request();
+  }
 }
 
 error websocket_wire::write_frame(io::loop& on, opcode op, bool fin,
@@ -255,26 +255,35 @@ bool websocket_wire::prepare_due() noexcept {
   return true;
 }
 
+// Sends the leftover and one frame that is due. Not all that ever fall due: a peer that sends pings
+// without end must not keep a Send from returning.
 error websocket_wire::write_due(io::loop& on, std::chrono::milliseconds progress_timeout) noexcept {
-  while (due_.load(std::memory_order_relaxed) && prepare_due()) {
-    std::span<const std::byte> rest = leftover();
-    const error sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
-    control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
-    if (sent != error::none) {
-      return sent;
-    }
+  error sent = error::none;
+  if (has_leftover()) {
+    sent = write_leftover(on, progress_timeout);
   }
-  return error::none;
+  if (sent == error::none && due_.load(std::memory_order_relaxed) && prepare_due()) {
+    sent = write_leftover(on, progress_timeout);
+  }
+  return sent;
+}
+
+error websocket_wire::write_leftover(io::loop& on,
+                                     std::chrono::milliseconds progress_timeout) noexcept {
+  std::span<const std::byte> rest(control_.data() + control_begin_, control_.data() + control_end_);
+  const error sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
+  control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
+  return sent;
 }
 
 void websocket_wire::pump(io::loop& on) noexcept {
-  if (!due_.load(std::memory_order_relaxed) || loop_ != nullptr || link_.failure() != 0) {
+  if (!due_.load(std::memory_order_relaxed) || loop_ != nullptr) {
     return; // while armed, control_sent() goes on with what falls due
   }
   {
     const std::lock_guard lock(mutex_);
     if (taken_) {
-      return;
+      return; // its holder sends it, or wakes us: see hand_over()
     }
     taken_ = true;
   }
@@ -284,14 +293,13 @@ void websocket_wire::pump(io::loop& on) noexcept {
 
 // Sends the next control frame, or the rest of one, or gives up the wire.
 void websocket_wire::continue_control() noexcept {
-  do {
-    if (prepare_due()) {
-      op_.bytes = leftover();
-      link_.stream().begin_write(*loop_, op_);
-      return;
-    }
-  } while (!release_unless_due());
+  if (prepare_due()) {
+    op_.bytes = {control_.data() + control_begin_, control_.data() + control_end_};
+    link_.stream().begin_write(*loop_, op_);
+    return;
+  }
   loop_ = nullptr;
+  (void)release(); // only this thread makes pongs due
 }
 
 void websocket_wire::control_sent(io::operation& done) noexcept {
@@ -301,11 +309,12 @@ void websocket_wire::control_sent(io::operation& done) noexcept {
     self.continue_control();
     return;
   }
+  // Cancelled by settle(), or no memory: what is not sent stays a leftover.
   if (const error why = io::error_from_errno(-done.result); why == error::connection_lost) {
     (void)self.fail(why); // CTL-09
   }
   self.loop_ = nullptr;
-  self.release();
+  (void)self.release();
 }
 
 void websocket_wire::settle() noexcept {

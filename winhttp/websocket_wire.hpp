@@ -32,7 +32,8 @@ namespace sluice::winhttp {
 /// stays flat under a flood of pings.
 class websocket_wire {
 public:
-  explicit websocket_wire(websocket_link& link) noexcept;
+  /// `receiver` is requested when a receiving thread that may sleep has to call pump().
+  websocket_wire(websocket_link& link, io::cancel_source& receiver) noexcept;
 
   /// Sends one frame of any size: waits for the wire, writes the frame in pieces through a bounded
   /// buffer, then a pong that fell due meanwhile. A close frame ends the pongs (CTL-05).
@@ -74,24 +75,23 @@ public:
 
 private:
   [[nodiscard]] error take(io::time_point deadline) noexcept;
-  void release() noexcept;
-  [[nodiscard]] bool release_unless_due() noexcept;
+  [[nodiscard]] bool release() noexcept;
+  void hand_over() noexcept;
   [[nodiscard]] DWORD fail(error why) noexcept;
   [[nodiscard]] error write_frame(io::loop& on, opcode op, bool fin,
                                   std::span<const std::byte> payload,
                                   std::chrono::milliseconds progress_timeout) noexcept;
   [[nodiscard]] error write_due(io::loop& on, std::chrono::milliseconds progress_timeout) noexcept;
+  [[nodiscard]] error write_leftover(io::loop& on,
+                                     std::chrono::milliseconds progress_timeout) noexcept;
   void post(std::span<const std::byte> payload, bool replace) noexcept;
   [[nodiscard]] bool prepare_due() noexcept;
   void continue_control() noexcept;
   static void control_sent(io::operation& done) noexcept;
 
   [[nodiscard]] bool has_leftover() const noexcept { return control_begin_ != control_end_; }
-  [[nodiscard]] std::span<const std::byte> leftover() const noexcept {
-    return {control_.data() + control_begin_, control_.data() + control_end_};
-  }
-
   websocket_link& link_;
+  io::cancel_source& receiver_;
   io::cancel_source cancel_;
   std::atomic<bool> due_{false}; // a pong or close is due, or a leftover is there
 

@@ -95,6 +95,36 @@ TEST_F(websocket_control, CTL_01_never_inside_a_frame_of_a_blocked_send) {
   expect_frame(frame, text_opcode, "after");
 }
 
+// A Send in flight keeps the receiver from answering. Once it is done, the pong comes without any
+// further call, also when there was no room for it at that moment.
+TEST_F(websocket_control, CTL_01_a_pong_that_a_send_held_up_comes_by_itself) {
+  pair_settings small;
+  small.client_send_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = 4096;
+  for (int round = 0; round < 20; ++round) {
+    socket_pair pair(small);
+    received got;
+    background receiver([&] { got = receive(pair.handle()); });
+    const std::string big = pattern_text(1u << 20);
+    std::atomic<bool> returned{false};
+    background sender([&] {
+      EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS);
+      returned = true;
+    });
+    std::string wire = pair.peer().read_exact(1); // the Send is under way
+    pair.peer().send(make_frame(ping_opcode, "held up"));
+    const std::size_t frame_bytes = 2 + 8 + 4 + big.size();
+    while (!returned && wire.size() < frame_bytes) {
+      wire += pair.peer().read_exact(std::min<std::size_t>(1024, frame_bytes - wire.size()));
+    }
+    (void)pair.peer().read_exact(frame_bytes - wire.size());
+    expect_frame(pair.peer().read_frame(), pong_opcode, "held up");
+    pair.peer().send(make_frame(text_opcode, "end"));
+    receiver.join();
+    EXPECT_EQ(got, (received{0, utf8_message, "end"}));
+  }
+}
+
 TEST_F(websocket_control, CTL_02_pongs_are_ignored) {
   socket_pair pair;
   pair.peer().send(make_frame(pong_opcode, "") + make_frame(pong_opcode, std::string(125, 'p')) +

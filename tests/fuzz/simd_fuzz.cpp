@@ -1,7 +1,7 @@
 // A text, cut in slices, through every function of every kernel this CPU supports, compared with
 // the table-driven decoder; canaries around source and destination. Input: state at the start, key,
-// alignments, ASCII before the text (in units of 16 bytes, so that long shapes of a pass are
-// reached), cuts, text.
+// alignments, how much ASCII (in units of 16 bytes, so that long shapes of a pass are reached)
+// behind how many bytes of the text, cuts, text.
 
 #include "fuzz_input.hpp"
 #include "reference/utf8_decoder.hpp"
@@ -153,15 +153,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   how.source_offset = input.next() % 64;
   how.target_offset = input.next() % 64;
   const std::size_t padding = 16 * static_cast<std::size_t>(input.next());
+  const std::size_t before = input.next();
   const unsigned cutting = input.next();
 
   const auto given = input.rest(max_text_bytes);
   std::vector<std::byte> text;
-  // The padding goes behind what an unfinished character needs, so that it can be valid.
-  const std::size_t needed = std::min<std::size_t>(begin.state.due, given.size());
-  text.insert(text.end(), given.begin(), given.begin() + static_cast<std::ptrdiff_t>(needed));
+  const auto front = given.first(std::min(before, given.size()));
+  const auto back = given.subspan(front.size());
+  text.insert(text.end(), front.begin(), front.end());
   text.insert(text.end(), padding, std::byte{'a'});
-  text.insert(text.end(), given.begin() + static_cast<std::ptrdiff_t>(needed), given.end());
+  text.insert(text.end(), back.begin(), back.end());
 
   // Cuts at every byte of a long text would take seconds for one input.
   const bool fine = cutting != 0 && cutting < 4;

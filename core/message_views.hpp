@@ -131,6 +131,9 @@ inline bool message_rx::deliver_front(Sink& sink, rx_budget& budget) noexcept {
     at = payload + count;
     payload_bytes += count;
     --frames_left;
+    // The kernel has left the bytes in the second-level cache; short frames come too slowly for the
+    // processor to see a stream in them.
+    __builtin_prefetch(at + 512, 1);
     go_on = sink(rx_view{payload, count, 0, text, true});
     if (!go_on || frames_left == 0 || at >= stop) {
       go_on = false;

@@ -135,11 +135,13 @@ void add_run_command(CLI::App& program, command& chosen) {
       "  sluice-bench run --receivers uring-view,bare-recv --peer 'other=./other-{mode} {port}'\n"
       "  sluice-bench run --receivers bare-recv --target 127.0.0.1:9000 --pid 1234");
   run_app
-      ->add_option("--workloads", options->workloads,
-                   "What to send: quick, all, or names such as bin-125, mixed-64k, 125-c64, "
-                   "paced-c1000, pp-1k, made of a payload kind (bin, ascii, latin, cjk, emoji, "
-                   "mixed), a message size (16, 1k, 1m), c and a connection count, f and a frame "
-                   "size, paced (100,000 messages a second) or r and a rate, pp for ping-pong")
+      ->add_option(
+          "--workloads", options->workloads,
+          "What to send: quick, all, or names such as bin-125, mixed-64k, 125-c64, "
+          "paced-c1000, pp-1k, made of a payload kind (bin, ascii, latin, cjk, emoji, "
+          "mixed), a message size (16, 1k, 1m), c and a connection count, f and a frame "
+          "size, t and the messages written to one of many connections at a time (32), paced "
+          "(100,000 messages a second) or r and a rate, pp for ping-pong")
       ->delimiter(',')
       ->default_str("quick");
   run_app

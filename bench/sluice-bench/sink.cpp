@@ -52,6 +52,11 @@ private:
   /// which may come in pieces like anything else.
   void take(sluice::connection& from, std::span<const std::byte> bytes, bool text,
             bool message_end) noexcept {
+    if (message_end && piece_bytes_ == 0 && (!text || bytes.size() != start_.size())) {
+      ++messages_; // nearly always
+      payload_bytes_ += bytes.size();
+      return;
+    }
     if (text && bytes.size() <= start_.size() && piece_bytes_ <= start_.size() - bytes.size() &&
         !bytes.empty()) {
       std::memcpy(start_.data() + piece_bytes_, bytes.data(), bytes.size());

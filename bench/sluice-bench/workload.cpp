@@ -55,6 +55,8 @@ bool apply(std::string_view part, load_settings& load) {
       load.traffic.fragment_bytes = static_cast<std::size_t>(*value);
     } else if (part[0] == 'r') {
       load.rate = static_cast<double>(*value);
+    } else if (part[0] == 't') {
+      load.turn_messages = static_cast<std::size_t>(*value);
     } else {
       return false;
     }
@@ -86,7 +88,7 @@ workload workload_named(std::string_view name) {
     throw failure("the workload '" + std::string(name) + "' is both paced and ping-pong",
                   exit_bad_use);
   }
-  if (made.load.connection_count > 1) {
+  if (made.load.connection_count > 1 && made.load.turn_messages == 0) {
     made.load.turn_messages = shared_turn_messages;
   }
   return made;

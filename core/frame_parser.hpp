@@ -99,6 +99,10 @@ public:
 
   /// A header has begun and is not complete.
   [[nodiscard]] bool mid_header() const noexcept { return carried_ != 0; }
+  /// Only then: its first byte.
+  [[nodiscard]] unsigned first_byte() const noexcept {
+    return std::to_integer<unsigned>(carry_[0]);
+  }
 
 private:
   [[nodiscard]] error check_first(unsigned first) const noexcept {

@@ -95,6 +95,26 @@ public:
   [[nodiscard]] std::uint64_t frame_left_bytes() const noexcept {
     return phase_ == phase::payload ? frame_.payload_bytes : 0;
   }
+  /// What comes next is a control frame, its rest or the end of the stream: receive() will come to
+  /// that before it touches a payload byte, or asks for input.
+  [[nodiscard]] bool control_next() const noexcept {
+    constexpr unsigned control_bit = 0x08; // RFC 6455 section 5.5
+    switch (phase_) {
+    case phase::message_start:
+    case phase::header:
+      return parser_.mid_header()
+                 ? (parser_.first_byte() & control_bit) != 0
+                 : !inbox_.empty() &&
+                       (std::to_integer<unsigned>(inbox_.front_bytes()[0]) & control_bit) != 0;
+    case phase::payload:
+      return false;
+    case phase::control:
+    case phase::closed:
+    case phase::failed:
+      break;
+    }
+    return true;
+  }
   /// Between two messages: no byte of the next one has been taken.
   [[nodiscard]] bool between_messages() const noexcept {
     return phase_ == phase::message_start || (phase_ == phase::header && !parser_.message_open());

@@ -435,11 +435,8 @@ void event_loop::stats(loop_stats& to) const noexcept {
   }
 }
 
-void event_loop::log(log_level at, const char* what, std::uint64_t connection_id,
-                     error reason) noexcept {
-  if (!logs(at)) {
-    return;
-  }
+void event_loop::write_log(log_level at, const char* what, std::uint64_t connection_id,
+                           error reason) noexcept {
   char line[160];
   std::snprintf(line, sizeof line, "connection %llu: %s: %s",
                 static_cast<unsigned long long>(connection_id), what, to_string(reason));

@@ -153,7 +153,11 @@ public:
   [[nodiscard]] bool logs(log_level at) const noexcept {
     return settings_.log.write != nullptr && at <= settings_.log.up_to;
   }
-  void log(log_level at, const char* what, std::uint64_t connection_id, error reason) noexcept;
+  void log(log_level at, const char* what, std::uint64_t connection_id, error reason) noexcept {
+    if (logs(at)) [[unlikely]] {
+      write_log(at, what, connection_id, reason);
+    }
+  }
 
 private:
   event_loop(sluice::loop& outer, const loop_settings& settings, memory::unique<backend> io,
@@ -169,6 +173,8 @@ private:
   void finish_ended() noexcept;
   [[nodiscard]] bool has_work() const noexcept;
   void update_clock() noexcept;
+  void write_log(log_level at, const char* what, std::uint64_t connection_id,
+                 error reason) noexcept;
 
   sluice::loop& outer_;
   loop_settings settings_;

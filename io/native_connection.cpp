@@ -1,6 +1,7 @@
 #include "io/native_connection.hpp"
 
 #include "core/close_codes.hpp"
+#include "core/server_handshake.hpp"
 #include "io/view_access.hpp"
 
 #include <sys/socket.h>
@@ -169,6 +170,14 @@ void native_connection::arm_liveness() noexcept {
   }
 }
 
+void native_connection::arm_close_timer() noexcept {
+  if (limits_of().close_timeout.count() > 0) {
+    home_.timers().arm(timer_, home_.now(), limits_of().close_timeout);
+  } else {
+    home_.timers().cancel(timer_);
+  }
+}
+
 void native_connection::check_liveness() noexcept {
   const connection_settings& bounds = limits_of();
   if (recv_.idle()) {
@@ -195,8 +204,14 @@ void native_connection::expired() noexcept {
   case connection_state::open:
     check_liveness();
     break;
-  case connection_state::connecting:
   case connection_state::upgrading:
+    if (self_ == role::server && !end_after_flush_ && !lingering_ &&
+        opening_->request.examined_bytes() != 0) {
+      refuse(error::timed_out, http_status_for(error::timed_out), {}); // RFC 9110 section 15.5.9
+      break;
+    }
+    [[fallthrough]];
+  case connection_state::connecting:
   case connection_state::closing:
     // After a close handshake only the peer's FIN was missing; after a violation that stays the
     // cause.

@@ -138,6 +138,7 @@ private:
   void expired() noexcept;
   void check_liveness() noexcept;
   void arm_liveness() noexcept;
+  void arm_close_timer() noexcept;
 
   // Hot: every received slice.
   event_loop& home_;

@@ -140,6 +140,7 @@ void native_connection::refuse(error reason, std::uint16_t http_status,
     return;
   }
   home_.log(log_level::info, "upgrade refused", id_, reason);
+  arm_close_timer();
   end_when_flushed(reason, true);
 }
 

@@ -107,8 +107,8 @@ inline bool native_connection::may_deliver() const noexcept {
   if (stalled_ || end_after_flush_ || lingering_) {
     return false;
   }
-  return close_sent_ ||
-         (!paused_ && (delivery_ != delivery::buffers || collecting_ || !receive_to_.empty()));
+  return close_sent_ || (!paused_ && (delivery_ != delivery::buffers || collecting_ ||
+                                      !receive_to_.empty() || rx_.control_next()));
 }
 
 template <role Self> inline rx_result native_connection::next_event(rx_budget& budget) noexcept {
@@ -229,7 +229,10 @@ rx_result native_connection::collect(rx_budget& budget) noexcept {
 }
 
 rx_result native_connection::fill_callers_buffer(rx_budget& budget) noexcept {
-  const rx_result got = rx_.receive(receive_to_);
+  // Without a buffer only a control frame is next (may_deliver).
+  std::byte none{};
+  const rx_result got =
+      rx_.receive(receive_to_.empty() ? std::span<std::byte>(&none, 1) : receive_to_);
   if (got.status == rx_status::piece) {
     budget.bytes -= std::min(got.bytes, budget.bytes);
     budget.frames -= rx_.frame_left_bytes() == 0 ? 1u : 0u;
@@ -291,7 +294,7 @@ void native_connection::peer_closed() noexcept {
       return;
     }
     state_ = connection_state::closing;
-    home_.timers().arm(timer_, home_.now(), limits_of().close_timeout);
+    arm_close_timer();
   }
   end_when_flushed(error::none, self_ == role::client);
 }
@@ -305,7 +308,7 @@ void native_connection::violated(error reason) noexcept {
     end(reason);
     return;
   }
-  home_.timers().arm(timer_, home_.now(), limits_of().close_timeout);
+  arm_close_timer();
   // Closing at once with bytes unread would make the kernel send a reset, which can overtake the
   // close frame (RFC 6455 section 7.1.1): read on until the peer has seen it.
   end_when_flushed(reason, true);

@@ -191,7 +191,7 @@ error native_connection::begin_close(std::uint16_t status, std::string_view reas
   }
   state_ = connection_state::closing;
   receive_to_ = {};
-  home_.timers().arm(timer_, home_.now(), limits_of().close_timeout);
+  arm_close_timer();
   home_.queue_ready(*this); // what is in the inbox is dropped, and reading goes on if it was paused
   return error::none;
 }

@@ -85,7 +85,8 @@ public:
 
   /// delivery::buffers: asks for the next piece of a message in `to`, which must stay valid until
   /// on_received or on_close. Like recv(2): on_received comes as soon as there is one byte, or an
-  /// empty frame; a piece never spans two frames. One at a time.
+  /// empty frame; a piece never spans two frames. One at a time. While none is pending, pings and a
+  /// close frame are still answered, unless unread data stands before them.
   /// @return none; invalid_argument for an empty span; invalid_state when one is pending, in
   /// another
   ///         delivery, or when not open or closing.

@@ -1,5 +1,6 @@
 #include "native_fixture.hpp"
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -135,16 +136,85 @@ TEST_P(native_server, a_slow_request_runs_into_the_deadline_however_it_trickles)
   raw_client peer(*this);
   peer.connect();
   const std::string request = raw_client::request();
-  std::size_t sent = 0;
+  for (std::size_t sent = 0; sent < request.size() / 2; ++sent) {
+    peer.send(request.substr(sent, 1));
+    on_.run_ready();
+  }
+  EXPECT_EQ(peer.read_head().rfind("HTTP/1.1 408 ", 0), 0u); // RFC 9110 section 15.5.9
+  EXPECT_TRUE(peer.at_end());
+  peer.close();
   loop_stats now;
   EXPECT_TRUE(pump([&] {
     on_.stats(now);
-    if (now.handshakes_failed == 0 && sent < request.size() / 2) {
-      sent += peer.try_send(to_bytes(request.substr(sent, 1)));
-    }
     return now.handshakes_failed == 1;
   }));
   EXPECT_EQ(now.connections_open, 0u);
+}
+
+TEST_P(native_server, a_client_that_asks_for_nothing_is_dropped_without_an_answer) {
+  connection_settings bounds;
+  bounds.handshake_timeout = std::chrono::milliseconds{100};
+  serve(bounds);
+  raw_client peer(*this);
+  peer.connect();
+  EXPECT_TRUE(peer.at_end());
+  loop_stats now;
+  on_.stats(now);
+  EXPECT_EQ(now.handshakes_failed, 1u);
+}
+
+TEST_P(native_server, a_refused_client_that_stays_is_dropped_after_close_timeout) {
+  connection_settings bounds;
+  bounds.handshake_timeout = std::chrono::milliseconds{0};
+  bounds.close_timeout = std::chrono::milliseconds{100};
+  serve(bounds);
+  raw_client peer(*this);
+  peer.connect();
+  peer.send("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(peer.read_head().rfind("HTTP/1.1 4", 0), 0u);
+  loop_stats now;
+  EXPECT_TRUE(pump([&] { // the peer's socket is open all the time
+    on_.stats(now);
+    return now.handshakes_failed == 1;
+  }));
+  EXPECT_EQ(now.connections_open, 0u);
+}
+
+// ---- control frames while nobody asks for data ----
+
+TEST_P(native_server, pings_are_answered_while_no_buffer_is_offered) {
+  std::string got;
+  std::array<std::byte, 100> room;
+  handler_.got = [&](connection&, const received& r) {
+    got.assign(reinterpret_cast<const char*>(r.bytes.data()), r.bytes.size());
+  };
+  serve(taking(delivery::buffers));
+  raw_client peer = connected();
+  bytes wire = make_.frame(opcode::ping, true, to_bytes("one"));
+  test::append(wire, make_.frame(opcode::pong, true, to_bytes("unasked")));
+  test::append(wire, make_.frame(opcode::ping, true, to_bytes("two")));
+  test::append(wire, make_.frame(opcode::binary, true, to_bytes("data")));
+  test::append(wire, make_.frame(opcode::ping, true, to_bytes("behind data")));
+  for (const std::byte b : wire) { // cut at every byte
+    peer.send(bytes{b});
+    on_.run_ready();
+  }
+  for (const char* payload : {"one", "two"}) {
+    const auto pong = peer.read_frame();
+    ASSERT_TRUE(pong.has_value());
+    EXPECT_EQ(pong->first, 0x8Au);
+    EXPECT_EQ(pong->payload, payload);
+  }
+  EXPECT_EQ(got, "");
+  connection_stats seen;
+  handler_.last->stats(seen);
+  EXPECT_EQ(seen.pings_received, 2u); // what stands behind the data has to wait for it
+  ASSERT_EQ(handler_.last->receive_into(room), error::none);
+  EXPECT_TRUE(pump([&] { return !got.empty(); }));
+  EXPECT_EQ(got, "data");
+  EXPECT_EQ(peer.read_frame().value_or(raw_client::frame{}).payload, "behind data");
+  peer.send(make_.close(1000)); // nor does the peer's close frame wait for a buffer
+  EXPECT_EQ(peer.read_close(), 1000u);
 }
 
 // ---- three ways to take data ----

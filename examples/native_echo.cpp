@@ -19,8 +19,8 @@ class echo final : public sluice::connection_handler {
 } // namespace
 
 int main(int argc, char** argv) {
+  echo handler; // before the loop, which it must outlive
   sluice::loop loop;
-  echo handler;
   sluice::listener* listener = nullptr;
   sluice::listen_settings settings;
   settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);

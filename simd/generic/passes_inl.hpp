@@ -122,6 +122,10 @@ public:
   /// not save registers for it.
   static SLUICE_NOINLINE pass_end many(std::byte* d, const std::byte* s, std::size_t n,
                                        std::uint32_t key, std::uint32_t before) noexcept {
+    if constexpr (!Kind.checks) {
+      pass({d, s, n, key, before}).moves();
+      return {};
+    }
     if (n <= 8 * size) {
       // Two shapes, the second not shorter than a vector.
       const std::size_t cut = (n >= 5 * size ? 4 : 3) * size;
@@ -142,6 +146,7 @@ private:
                                    : two<position::inside>(i, before);
   }
   SLUICE_INLINE pass_end blocks() const noexcept;
+  SLUICE_INLINE void moves() const noexcept;
 
   SLUICE_INLINE Bytes key_at(std::size_t i) const noexcept {
     return Kind.masks ? Bytes::repeat(rotate_key(range_.key, i)) : Bytes::zero();
@@ -280,6 +285,30 @@ template <class Bytes, pass_kind Kind> pass_end pass<Bytes, Kind>::blocks() cons
   if (Kind.checks && errors.any())
     return {stretch, 0, true};
   return last(i, Kind.checks ? four_behind(i) : 0);
+}
+
+/// The whole range, without checks: aligned stores but for the first and the last, which are loaded
+/// before and stored after all the others.
+template <class Bytes, pass_kind Kind> void pass<Bytes, Kind>::moves() const noexcept {
+  const std::size_t n = range_.n;
+  const Bytes first = plain(0, key_at(0));
+  const Bytes last = plain(n - size, key_at(n - size));
+  std::size_t i = size - reinterpret_cast<std::uintptr_t>(range_.d) % size;
+  const Bytes key = key_at(i);
+  for (; n - i > 4 * size; i += 4 * size) {
+    const Bytes a = plain(i, key);
+    const Bytes b = plain(i + size, key);
+    const Bytes c = plain(i + 2 * size, key);
+    const Bytes d = plain(i + 3 * size, key);
+    store(i, a);
+    store(i + size, b);
+    store(i + 2 * size, c);
+    store(i + 3 * size, d);
+  }
+  for (; n - i > size; i += size)
+    store(i, plain(i, key));
+  store(0, first);
+  store(n - size, last);
 }
 
 /// `Bytes`, `Wider`...: the kernel's vectors, shortest first. `range.n` is at least Bytes::size.

@@ -123,6 +123,9 @@ event_loop::~event_loop() {
       break;
     }
   }
+  if (last_shared_ != nullptr) {
+    unshare(*last_shared_);
+  }
   mail_->close();
   io_.reset();
   mail_->release();
@@ -314,13 +317,22 @@ void event_loop::queue_ended(native_connection& ended) noexcept {
   ended_.push(ended);
 }
 
+// Whoever adopts or connects many sockets does so with the same settings: the last ones are kept.
 shared_settings* event_loop::share(const connection_settings& values) noexcept {
-  shared_settings* const made = memory::create<shared_settings>();
-  if (made != nullptr) {
+  if (last_shared_ == nullptr || last_shared_->values != values) {
+    shared_settings* const made = memory::create<shared_settings>();
+    if (made == nullptr) {
+      return nullptr;
+    }
     made->values = values;
-    made->references = 1;
+    made->references = 1; // ours
+    if (last_shared_ != nullptr) {
+      unshare(*last_shared_);
+    }
+    last_shared_ = made;
   }
-  return made;
+  ++last_shared_->references;
+  return last_shared_;
 }
 
 void event_loop::unshare(shared_settings& used) noexcept {

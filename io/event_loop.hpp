@@ -194,6 +194,7 @@ private:
   link_fifo<&loop_links::next_ended, &loop_links::in_ended> ended_;
   native_listener* listeners_ = nullptr;
   bool listener_stopped_ = false; // one of them may be destroyed
+  shared_settings* last_shared_ = nullptr;
   loop_stats counters_{};         // those of open connections not included
 };
 

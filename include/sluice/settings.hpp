@@ -36,6 +36,9 @@ struct connection_settings {
                                << 10; // see view::hold; receive buffers count whole
 
   delivery take = delivery::slices;
+
+  [[nodiscard]] friend bool operator==(const connection_settings&,
+                                       const connection_settings&) noexcept = default;
 };
 
 /// What the loop asks the kernel with.

@@ -20,10 +20,6 @@ namespace {
 
 constexpr unsigned char alpn_http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
-int version_number(tls_version version) noexcept {
-  return version == tls_version::tls1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
-}
-
 BIO* memory_bio(std::span<const std::byte> text) noexcept {
   return text.size() > INT_MAX ? nullptr
                                : ::BIO_new_mem_buf(text.data(), static_cast<int>(text.size()));
@@ -184,8 +180,8 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
     ::SSL_CTX_set_keylog_callback(handle_, &log_key);
   }
   demand_certificate_ = server_ && settings.demand_client_certificate;
-  bool ok = ::SSL_CTX_set_min_proto_version(handle_, version_number(settings.lowest)) == 1 &&
-            ::SSL_CTX_set_max_proto_version(handle_, version_number(settings.highest)) == 1;
+  bool ok = ::SSL_CTX_set_min_proto_version(handle_, tls_version_number(settings.lowest)) == 1 &&
+            ::SSL_CTX_set_max_proto_version(handle_, tls_version_number(settings.highest)) == 1;
   if (server_) {
     ::SSL_CTX_set_alpn_select_cb(handle_, &choose_protocol, nullptr);
     ::SSL_CTX_set_session_id_context(handle_, alpn_http11, sizeof alpn_http11);
@@ -201,16 +197,36 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
   return ok ? error::none : error::tls_settings;
 }
 
-error tls_context::make_client(const tls_settings& settings,
-                               memory::unique<tls_context>& made) noexcept {
-  made.reset(memory::create<tls_context>(false));
-  return made == nullptr ? error::no_memory : made->set_up(settings);
+error tls_context::make(bool server, const tls_settings& settings, tls_context_ref& made) noexcept {
+  tls_context_ref fresh(memory::create<tls_context>(server));
+  if (!fresh) {
+    return error::no_memory;
+  }
+  const error failed = fresh->set_up(settings);
+  if (failed == error::none) {
+    made = std::move(fresh);
+  }
+  return failed;
 }
 
-error tls_context::make_server(const tls_settings& settings,
-                               memory::unique<tls_context>& made) noexcept {
-  made.reset(memory::create<tls_context>(true));
-  return made == nullptr ? error::no_memory : made->set_up(settings);
+error tls_context::make_client(const tls_settings& settings, tls_context_ref& made) noexcept {
+  return make(false, settings, made);
+}
+
+error tls_context::make_server(const tls_settings& settings, tls_context_ref& made) noexcept {
+  return make(true, settings, made);
+}
+
+tls_context_ref::tls_context_ref(const tls_context_ref& other) noexcept : to_(other.to_) {
+  if (to_ != nullptr) {
+    to_->refs_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+tls_context_ref::~tls_context_ref() {
+  if (to_ != nullptr && to_->refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    memory::destroy(to_);
+  }
 }
 
 tls_context::~tls_context() {

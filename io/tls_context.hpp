@@ -3,11 +3,13 @@
 #include "core/error.hpp"
 #include "core/memory.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <utility>
 
 // OpenSSL's types stay out of this header's users.
 struct ssl_ctx_st;
@@ -28,6 +30,10 @@ inline constexpr std::uint32_t invalid = 1u << 6;            // anything else: s
 } // namespace certificate_fault
 
 enum class tls_version : std::uint8_t { tls1_2, tls1_3 };
+/// As it is on the wire.
+[[nodiscard]] constexpr int tls_version_number(tls_version version) noexcept {
+  return version == tls_version::tls1_3 ? 0x0304 : 0x0303;
+}
 
 /// Trust and identity of one end. Strings live for the call that takes them.
 struct tls_settings {
@@ -52,15 +58,42 @@ struct tls_settings {
   bool key_log = false; // honour SSLKEYLOGFILE: hands the keys to whoever reads that file
 };
 
+class tls_context;
+
+/// A reference on a context, or none. Every engine holds one, so that a context may be replaced
+/// while connections made with it go on.
+class tls_context_ref {
+public:
+  tls_context_ref() noexcept = default;
+  tls_context_ref(const tls_context_ref& other) noexcept;
+  tls_context_ref(tls_context_ref&& other) noexcept : to_(std::exchange(other.to_, nullptr)) {}
+  tls_context_ref& operator=(tls_context_ref other) noexcept {
+    std::swap(to_, other.to_);
+    return *this;
+  }
+  ~tls_context_ref();
+
+  [[nodiscard]] tls_context& operator*() const noexcept { return *to_; }
+  [[nodiscard]] tls_context* operator->() const noexcept { return to_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return to_ != nullptr; }
+
+private:
+  friend class tls_context;
+  explicit tls_context_ref(tls_context* adopted) noexcept : to_(adopted) {}
+
+  tls_context* to_ = nullptr;
+};
+
 /// One end's TLS configuration, shared by its connections; immutable once made. Any thread.
 /// Always: TLS 1.2 or newer, no renegotiation, no compression, ALPN `http/1.1` only.
 class tls_context {
 public:
-  /// error::tls_settings when a file, certificate or key cannot be used, no_memory.
+  /// error::tls_settings when a file, certificate or key cannot be used, no_memory. `made` is
+  /// replaced on success only.
   [[nodiscard]] static error make_client(const tls_settings& settings,
-                                         memory::unique<tls_context>& made) noexcept;
+                                         tls_context_ref& made) noexcept;
   [[nodiscard]] static error make_server(const tls_settings& settings,
-                                         memory::unique<tls_context>& made) noexcept;
+                                         tls_context_ref& made) noexcept;
   ~tls_context();
   tls_context(const tls_context&) = delete;
   tls_context& operator=(const tls_context&) = delete;
@@ -74,12 +107,15 @@ public:
   void keep_session(std::string_view peer, ssl_session_st* session) noexcept;
   [[nodiscard]] ssl_session_st* take_session(std::string_view peer) noexcept;
 
-  static constexpr std::size_t max_peer_bytes = 280; // host name, port, digits of the options
+  static constexpr std::size_t max_peer_bytes = 280; // host name, port, digits of the rules
 
 private:
+  friend class tls_context_ref;
   explicit tls_context(bool server) noexcept : server_(server) {}
   template <typename T, typename... Args> friend T* memory::create(Args&&...) noexcept;
 
+  [[nodiscard]] static error make(bool server, const tls_settings& settings,
+                                  tls_context_ref& made) noexcept;
   [[nodiscard]] error set_up(const tls_settings& settings) noexcept;
 
   struct kept_session {
@@ -89,6 +125,7 @@ private:
   };
   static constexpr std::size_t max_kept_sessions = 32;
 
+  std::atomic<std::uint32_t> refs_{1};
   ssl_ctx_st* handle_ = nullptr;
   bool server_;
   bool demand_certificate_ = false;

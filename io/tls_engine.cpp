@@ -40,8 +40,12 @@ struct tls_callbacks {
 
   static int write(BIO* bio, const char* from, std::size_t count, std::size_t* written) noexcept {
     ::BIO_clear_retry_flags(bio);
-    if (!engine_of(bio).output_.append(reinterpret_cast<const std::byte*>(from), count)) {
-      engine_of(bio).reason_ = error::no_memory;
+    tls_engine& engine = engine_of(bio);
+    if (engine.output_.empty() && count <= engine.room_.size() - engine.room_used_) {
+      std::memcpy(engine.room_.data() + engine.room_used_, from, count);
+      engine.room_used_ += count;
+    } else if (!engine.output_.append(reinterpret_cast<const std::byte*>(from), count)) {
+      engine.reason_ = error::no_memory;
       *written = 0;
       return 0; // not a retry: out of memory is the end of this connection
     }
@@ -152,19 +156,26 @@ struct tls_callbacks {
 
   static int new_session(SSL* ssl, SSL_SESSION* session) noexcept {
     auto& engine = *static_cast<tls_engine*>(SSL_get_app_data(ssl));
-    engine.context_.keep_session({engine.peer_, engine.peer_bytes_}, session);
+    engine.context_->keep_session({engine.peer_, engine.peer_bytes_}, session);
     return 1; // the reference is ours now
+  }
+
+  // Only asked when the context has no certificate.
+  static int lacks_certificate(SSL* ssl, X509** /*certificate*/, EVP_PKEY** /*key*/) noexcept {
+    static_cast<tls_engine*>(SSL_get_app_data(ssl))->lacked_certificate_ = true;
+    return 0; // goes on without one
   }
 };
 
 void tls_engine::install(ssl_ctx_st* context) noexcept {
   ::SSL_CTX_set_cert_verify_callback(context, &tls_callbacks::verify, nullptr);
   ::SSL_CTX_sess_set_new_cb(context, &tls_callbacks::new_session);
+  ::SSL_CTX_set_client_cert_cb(context, &tls_callbacks::lacks_certificate);
 }
 
 error tls_engine::set_up() noexcept {
   ::ERR_clear_error();
-  ssl_ = ::SSL_new(context_.handle());
+  ssl_ = ::SSL_new(context_->handle());
   const BIO_METHOD* const method = tls_callbacks::method();
   BIO* const bio = ssl_ != nullptr && method != nullptr ? ::BIO_new(method) : nullptr;
   if (bio == nullptr) {
@@ -177,7 +188,7 @@ error tls_engine::set_up() noexcept {
   return error::none;
 }
 
-error tls_engine::make_client(tls_context& context, const tls_peer& peer,
+error tls_engine::make_client(const tls_context_ref& context, const tls_peer& peer,
                               memory::unique<tls_engine>& made) noexcept {
   made.reset(memory::create<tls_engine>(context, peer.ignored_faults));
   if (made == nullptr) {
@@ -189,7 +200,8 @@ error tls_engine::make_client(tls_context& context, const tls_peer& peer,
   return made->expect(peer);
 }
 
-error tls_engine::make_server(tls_context& context, memory::unique<tls_engine>& made) noexcept {
+error tls_engine::make_server(const tls_context_ref& context,
+                              memory::unique<tls_engine>& made) noexcept {
   made.reset(memory::create<tls_engine>(context, 0u));
   if (made == nullptr) {
     return error::no_memory;
@@ -199,7 +211,7 @@ error tls_engine::make_server(tls_context& context, memory::unique<tls_engine>& 
   }
   ::SSL_set_accept_state(made->ssl_);
   ::SSL_set_verify(made->ssl_,
-                   context.demands_client_certificate()
+                   context->demands_client_certificate()
                        ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                        : SSL_VERIFY_NONE,
                    nullptr);
@@ -213,6 +225,15 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
   X509_VERIFY_PARAM* const wanted = ::SSL_get0_param(ssl_);
   ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                 X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  if (peer.check_revocation) {
+    ::X509_VERIFY_PARAM_set_flags(wanted, X509_V_FLAG_CRL_CHECK);
+  }
+  if ((peer.lowest != tls_version::tls1_2 &&
+       SSL_set_min_proto_version(ssl_, tls_version_number(peer.lowest)) != 1) ||
+      (peer.highest != tls_version::tls1_3 &&
+       SSL_set_max_proto_version(ssl_, tls_version_number(peer.highest)) != 1)) {
+    return error::invalid_argument;
+  }
   unsigned char address[sizeof(in6_addr)];
   const bool is_address = ::inet_pton(AF_INET, peer.host, address) == 1 ||
                           ::inet_pton(AF_INET6, peer.host, address) == 1;
@@ -232,7 +253,7 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
       return error::no_memory;
     }
   }
-  // Sessions made while faults were ignored must not serve a stricter client.
+  // Sessions made under looser rules must not serve a stricter client.
   char* at = peer_;
   const std::string_view host(peer.host);
   at = std::copy(host.begin(), host.end(), at);
@@ -240,8 +261,11 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
   at = std::to_chars(at, peer_ + sizeof peer_, unsigned{peer.port}).ptr;
   *at++ = '/';
   at = std::to_chars(at, peer_ + sizeof peer_, ignored_faults_).ptr;
+  *at++ = static_cast<char>('0' + (peer.check_revocation ? 1 : 0));
+  *at++ = static_cast<char>('0' + static_cast<int>(peer.lowest));
+  *at++ = static_cast<char>('0' + static_cast<int>(peer.highest));
   peer_bytes_ = static_cast<std::uint16_t>(at - peer_);
-  if (SSL_SESSION* const session = context_.take_session({peer_, peer_bytes_});
+  if (SSL_SESSION* const session = context_->take_session({peer_, peer_bytes_});
       session != nullptr) {
     ::SSL_set_session(ssl_, session);
     ::SSL_SESSION_free(session);
@@ -321,6 +345,17 @@ tls_status tls_engine::write(std::span<const std::byte> from) noexcept {
     from = from.subspan(written);
   }
   return tls_status::done;
+}
+
+tls_status tls_engine::write(std::span<const std::byte> from, std::span<std::byte> room,
+                             std::size_t& room_used_bytes) noexcept {
+  room_ = room;
+  room_used_ = 0;
+  const tls_status status = write(from);
+  room_used_bytes = room_used_;
+  room_ = {};
+  room_used_ = 0;
+  return status;
 }
 
 void tls_engine::close() noexcept {

@@ -21,6 +21,10 @@ struct tls_peer {
   const char* host = "";            // name or IP address, ASCII, IPv6 without brackets
   std::uint16_t port = 0;           // with the host, the key for session resumption
   std::uint32_t ignored_faults = 0; // certificate_fault bits that do not matter
+  bool check_revocation = false;    // against the lists of the context (TLS-15)
+  // Within what the context allows.
+  tls_version lowest = tls_version::tls1_2;
+  tls_version highest = tls_version::tls1_3;
 };
 
 /// How a step of the engine ended.
@@ -40,10 +44,10 @@ enum class tls_status : std::uint8_t {
 class tls_engine {
 public:
   /// A client engine; no_memory or invalid_argument (a host that is too long).
-  [[nodiscard]] static error make_client(tls_context& context, const tls_peer& peer,
+  [[nodiscard]] static error make_client(const tls_context_ref& context, const tls_peer& peer,
                                          memory::unique<tls_engine>& made) noexcept;
   /// A server engine.
-  [[nodiscard]] static error make_server(tls_context& context,
+  [[nodiscard]] static error make_server(const tls_context_ref& context,
                                          memory::unique<tls_engine>& made) noexcept;
   /// Makes the engines of an OpenSSL context check certificates and keep sessions this way.
   static void install(ssl_ctx_st* context) noexcept;
@@ -53,6 +57,7 @@ public:
 
   [[nodiscard]] slice_queue& cipher_in() noexcept { return cipher_in_; }
   [[nodiscard]] memory::growable<std::byte>& output() noexcept { return output_; }
+  [[nodiscard]] const memory::growable<std::byte>& output() const noexcept { return output_; }
 
   /// Goes on with the handshake; done once it is complete.
   [[nodiscard]] tls_status handshake() noexcept;
@@ -62,6 +67,11 @@ public:
 
   /// Encrypts all of `from` into output(): about 2 % and 30 bytes per 16 KiB more than it is.
   [[nodiscard]] tls_status write(std::span<const std::byte> from) noexcept;
+
+  /// The same, but puts records that fit into `room`, unless output() holds older ones: what
+  /// is in `room` then goes out before what is in output(). `room_used_bytes` is set in any case.
+  [[nodiscard]] tls_status write(std::span<const std::byte> from, std::span<std::byte> room,
+                                 std::size_t& room_used_bytes) noexcept;
 
   /// Appends close_notify to output(), once.
   void close() noexcept;
@@ -74,12 +84,15 @@ public:
   /// Ciphertext of a record that is not complete, or records not yet read.
   [[nodiscard]] bool has_pending() const noexcept;
 
+  /// The server asked for a certificate and there was none to show (TLS-10).
+  [[nodiscard]] bool lacked_certificate() const noexcept { return lacked_certificate_; }
+
   [[nodiscard]] bool resumed() const noexcept;
   [[nodiscard]] int protocol_version() const noexcept; // 0x0303: TLS 1.2, 0x0304: TLS 1.3
   [[nodiscard]] int cipher_bits() const noexcept;      // strength of the key in use
 
 private:
-  tls_engine(tls_context& context, std::uint32_t ignored_faults) noexcept
+  tls_engine(const tls_context_ref& context, std::uint32_t ignored_faults) noexcept
       : context_(context), ignored_faults_(ignored_faults) {}
   template <typename T, typename... Args> friend T* memory::create(Args&&...) noexcept;
 
@@ -89,7 +102,7 @@ private:
   [[nodiscard]] error expect(const tls_peer& peer) noexcept;
   [[nodiscard]] tls_status ended(int returned, error otherwise) noexcept;
 
-  tls_context& context_;
+  const tls_context_ref context_;
   ssl_st* ssl_ = nullptr;
   slice_queue cipher_in_;
   memory::growable<std::byte> output_;
@@ -97,6 +110,9 @@ private:
   std::uint32_t ignored_faults_;
   error reason_ = error::none;
   bool close_sent_ = false;
+  bool lacked_certificate_ = false;
+  std::span<std::byte> room_; // of write()
+  std::size_t room_used_ = 0;
   std::uint16_t peer_bytes_ = 0;
   char peer_[tls_context::max_peer_bytes];
 };

@@ -30,8 +30,8 @@ const test_ca& authority() {
 // A client and a server engine with the bytes between them in the test's hands.
 struct pair {
   test::heap_buffer_owner heap;
-  memory::unique<tls_context> client_context;
-  memory::unique<tls_context> server_context;
+  tls_context_ref client_context;
+  tls_context_ref server_context;
   memory::unique<tls_engine> client;
   memory::unique<tls_engine> server;
   std::size_t piece_bytes = SIZE_MAX; // how ciphertext is cut into slices
@@ -51,8 +51,8 @@ struct pair {
     make(identity, peer, client_settings, {});
   }
   void engines(const tls_peer& peer) {
-    ASSERT_EQ(tls_engine::make_client(*client_context, peer, client), error::none);
-    ASSERT_EQ(tls_engine::make_server(*server_context, server), error::none);
+    ASSERT_EQ(tls_engine::make_client(client_context, peer, client), error::none);
+    ASSERT_EQ(tls_engine::make_server(server_context, server), error::none);
   }
 
   bool carry(tls_engine& from, tls_engine& to) {
@@ -346,7 +346,7 @@ TEST(tls_engine, a_server_that_demands_a_certificate_refuses_a_client_without_on
 }
 
 TEST(tls_engine, settings_that_cannot_work_are_refused) {
-  memory::unique<tls_context> made;
+  tls_context_ref made;
   EXPECT_EQ(tls_context::make_server({}, made), error::tls_settings); // no certificate
   const test_identity one = authority().issue();
   const test_identity two = authority().issue();

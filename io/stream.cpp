@@ -63,10 +63,7 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
   }
   if (undelivered_.from == nullptr) {
     recv_op op;
-    op.socket = socket_;
-    op.wanted = size_guess_.wanted();
-    op.expect_data = expect_data_;
-    on.io().submit(op);
+    begin_read(on, op);
     const error ended = on.run_until_idle(op, deadline, cancel);
     if (op.filled == nullptr) {
       if (op.result == 0) {
@@ -74,16 +71,61 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
       }
       return ended != error::none ? ended : error_from_errno(-op.result);
     }
-    const auto count = static_cast<std::uint32_t>(op.result);
-    size_guess_.note(count, count == op.filled->capacity_bytes, op.socket_nonempty);
-    expect_data_ = op.socket_nonempty;
-    undelivered_ = slice{op.filled, 0, count};
+    keep(op);
   }
+  if (const error failed = deliver_kept(inbox); failed != error::none) {
+    return failed;
+  }
+  return cancel != nullptr && cancel->requested() ? error::cancelled : error::none;
+}
+
+void stream::begin_read(loop& on, recv_op& op) noexcept {
+  op.socket = socket_;
+  op.wanted = size_guess_.wanted();
+  op.expect_data = expect_data_;
+  op.filled = nullptr;
+  on.io().submit(op);
+}
+
+void stream::keep(const recv_op& done) noexcept {
+  const auto count = static_cast<std::uint32_t>(done.result);
+  size_guess_.note(count, count == done.filled->capacity_bytes, done.socket_nonempty);
+  expect_data_ = done.socket_nonempty;
+  undelivered_ = slice{done.filled, 0, count};
+}
+
+error stream::end_read(recv_op& done, slice_queue& inbox) noexcept {
+  if (done.filled == nullptr) {
+    return done.result == 0 ? error::end_of_stream : error_from_errno(-done.result);
+  }
+  keep(done);
+  done.filled = nullptr;
+  return deliver_kept(inbox);
+}
+
+error stream::deliver_kept(slice_queue& inbox) noexcept {
   if (!inbox.push(undelivered_)) {
     return error::no_memory;
   }
   undelivered_ = {};
-  return cancel != nullptr && cancel->requested() ? error::cancelled : error::none;
+  return error::none;
+}
+
+error stream::write_now(std::span<const std::byte>& rest) noexcept {
+  if (!is_open()) {
+    return error::connection_lost;
+  }
+  while (!rest.empty()) {
+    const ssize_t sent = ::send(socket_.fd, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+      rest = rest.subspan(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+      break; // later, when there is room
+    } else if (errno != EINTR) {
+      return error_from_errno(errno);
+    }
+  }
+  return error::none;
 }
 
 error stream::write(loop& on, std::span<const std::byte> bytes,

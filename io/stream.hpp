@@ -62,6 +62,20 @@ public:
   /// thread leaves the loop.
   void begin_write(loop& on, send_op& op) noexcept;
 
+  /// Submits `op`, whose `on_complete` is set, to read once, and does not wait: for the owner of an
+  /// event loop, instead of read(). When it is idle again, end_read() takes what it brought.
+  void begin_read(loop& on, recv_op& op) noexcept;
+  /// Returns none (inbox has grown), end_of_stream, connection_lost, cancelled, no_memory (the
+  /// bytes are kept for deliver_kept()) or system.
+  [[nodiscard]] error end_read(recv_op& done, slice_queue& inbox) noexcept;
+  /// True if bytes were read for which the inbox had no memory: try again before the next read.
+  [[nodiscard]] bool has_kept() const noexcept { return undelivered_.from != nullptr; }
+  [[nodiscard]] error deliver_kept(slice_queue& inbox) noexcept;
+
+  /// Sends what the kernel takes at once and takes it off `rest`; needs no loop and never waits.
+  /// none (look at what is left), connection_lost or system. The one writer's, on any thread.
+  [[nodiscard]] error write_now(std::span<const std::byte>& rest) noexcept;
+
   /// Ends the connection at once, so that the peer and a blocked call notice (RST if `abort`). Any
   /// thread, as long as the stream is not closed or moved meanwhile.
   void shutdown(bool abort) noexcept;
@@ -70,6 +84,8 @@ public:
   void close() noexcept;
 
 private:
+  void keep(const recv_op& done) noexcept;
+
   socket_ref socket_;
 
   // The reader's.

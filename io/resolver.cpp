@@ -4,12 +4,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <strings.h>
 
 #include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <mutex>
+#include <string_view>
 
 namespace sluice::io {
 namespace {
@@ -39,6 +41,21 @@ error error_from_lookup(int status, int system_errno) noexcept {
   default:
     return error::name_not_resolved;
   }
+}
+
+// "localhost" and names below it are the loopback addresses, whatever a name server says
+// (RFC 6761 section 6.3).
+bool is_localhost(std::string_view host) noexcept {
+  constexpr std::string_view localhost = "localhost";
+  if (!host.empty() && host.back() == '.') {
+    host.remove_suffix(1);
+  }
+  if (host.size() < localhost.size() ||
+      (host.size() > localhost.size() && host[host.size() - localhost.size() - 1] != '.')) {
+    return false;
+  }
+  return ::strncasecmp(host.data() + host.size() - localhost.size(), localhost.data(),
+                       localhost.size()) == 0;
 }
 
 } // namespace
@@ -130,9 +147,11 @@ error resolve(loop& on, const char* host, std::uint16_t port, time_point deadlin
   char service[6] = {};
   std::to_chars(service, service + sizeof service - 1, port);
 
-  const addrinfo numeric = stream_hints(AI_NUMERICHOST);
+  // Neither asks anybody. No host means loopback to getaddrinfo().
+  const bool local = is_localhost({host, host_bytes});
+  const addrinfo hints = stream_hints(local ? 0 : AI_NUMERICHOST);
   addrinfo* parsed = nullptr;
-  const int status = ::getaddrinfo(host, service, &numeric, &parsed);
+  const int status = ::getaddrinfo(local ? nullptr : host, service, &hints, &parsed);
   if (status == 0) {
     found.found_ = parsed;
     return error::none;

@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
 #include <set>
 
@@ -145,17 +144,13 @@ int fake_lookup(const char* service, const addrinfo* hints, addrinfo** found) {
 extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
                            addrinfo** found) {
   using namespace sluice::test;
+  bool answered_here = host != nullptr && (hints->ai_flags & AI_NUMERICHOST) == 0;
   {
     const std::lock_guard guard(state().lock);
-    if (!state().active || host == nullptr || std::strcmp(host, "fake.test") != 0 ||
-        (hints->ai_flags & AI_NUMERICHOST) != 0) {
-      host = host == nullptr ? "" : host;
-    } else {
-      host = nullptr;
-    }
+    answered_here = answered_here && state().active;
   }
-  return host == nullptr ? fake_lookup(service, hints, found)
-                         : real_lookup()(host, service, hints, found);
+  return answered_here ? fake_lookup(service, hints, found)
+                       : real_lookup()(host, service, hints, found);
 }
 
 extern "C" void freeaddrinfo(addrinfo* found) {

@@ -5,8 +5,8 @@
 
 namespace sluice::test {
 
-/// While it lives, getaddrinfo() in this program finds for the name "fake.test" the given numeric
-/// addresses, in that order. Linking fake_resolver.cpp puts it in front of the C library's.
+/// While it lives, getaddrinfo() in this program finds for every name the given numeric addresses, in
+/// that order. Linking fake_resolver.cpp puts it in front of the C library's.
 class fake_resolver {
 public:
   explicit fake_resolver(std::vector<std::string> addresses);
@@ -14,13 +14,13 @@ public:
   fake_resolver(const fake_resolver&) = delete;
   fake_resolver& operator=(const fake_resolver&) = delete;
 
-  /// Lookups of "fake.test" wait for release().
+  /// Lookups wait for release().
   void hold();
   void release();
-  /// Lookups of "fake.test" fail with that EAI_ code (and errno value, for EAI_SYSTEM).
+  /// Lookups fail with that EAI_ code (and errno value, for EAI_SYSTEM).
   void fail(int code, int number = 0);
 
-  [[nodiscard]] int started() const; // lookups of "fake.test" so far
+  [[nodiscard]] int started() const; // lookups so far
   [[nodiscard]] int finished() const;
   /// Blocks until `started() >= count`.
   void wait_for_start(int count) const;

@@ -91,6 +91,21 @@ TEST_P(connector_on, connects_to_localhost_by_name) {
   expect_working(server);
 }
 
+// RFC 6761 section 6.3: no name server is asked, nor believed.
+TEST_P(connector_on, names_of_this_host_need_no_lookup) {
+  const listener server;
+  fake_resolver names({});
+  names.fail(EAI_NONAME);
+  for (const char* name : {"localhost", "LOCALHOST", "localhost.", "feed.localhost"}) {
+    EXPECT_EQ(connect(name, server.port), error::none) << name;
+  }
+  EXPECT_EQ(names.started(), 0);
+  for (const char* name : {"notlocalhost", "localhost.test", "ocalhost"}) {
+    EXPECT_EQ(connect(name, server.port), error::name_not_resolved) << name;
+  }
+  EXPECT_EQ(names.started(), 3);
+}
+
 TEST_P(connector_on, the_socket_is_set_up_for_small_messages_and_closed_on_exec) {
   const listener server;
   ASSERT_EQ(connect("127.0.0.1", server.port), error::none);

@@ -496,16 +496,22 @@ TEST_F(handshake, HSK_30_bytes_behind_the_head_belong_to_the_socket) {
     ASSERT_TRUE(c.receive()) << GetLastError();
     const unique_handle socket = complete(c.request);
     ASSERT_NE(socket.get(), nullptr);
-    std::string text;
     DWORD read = 0;
     WINHTTP_WEB_SOCKET_BUFFER_TYPE type{};
-    do {
-      char buffer[64];
-      ASSERT_EQ(WinHttpWebSocketReceive(socket, buffer, sizeof(buffer), &read, &type), 0u);
-      text.append(buffer, read);
-    } while (type == WINHTTP_WEB_SOCKET_UTF8_FRAGMENT_BUFFER_TYPE);
-    EXPECT_EQ(text, "Request served by host");
+    const auto receive_message = [&] {
+      std::string message;
+      do {
+        char buffer[64];
+        EXPECT_EQ(WinHttpWebSocketReceive(socket, buffer, sizeof(buffer), &read, &type), 0u);
+        message.append(buffer, read);
+      } while (type == WINHTTP_WEB_SOCKET_UTF8_FRAGMENT_BUFFER_TYPE ||
+               type == WINHTTP_WEB_SOCKET_BINARY_FRAGMENT_BUFFER_TYPE);
+      return message;
+    };
+    EXPECT_EQ(receive_message(), "Request served by host");
     EXPECT_EQ(type, WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE);
+    EXPECT_EQ(receive_message(), "second");
+    EXPECT_EQ(type, WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/close_codes.hpp"
 #include "core/server_handshake.hpp"
+#include "io/connect_race.hpp"
 #include "io/view_access.hpp"
 
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 // The life of a connection and its timers; receiving, sending and the opening handshake have files
 // of their own.
@@ -89,8 +91,8 @@ void native_connection::end(error cause) noexcept {
   if (!send_.idle()) {
     home_.io().cancel(send_);
   }
-  if (opening_ != nullptr && !opening_->connecting.idle()) {
-    home_.io().cancel(opening_->connecting);
+  if (opening_ != nullptr && opening_->race != nullptr) {
+    std::exchange(opening_->race, nullptr)->call_off();
   }
   if (cause != error::none) {
     home_.log(log_level::info, was_open_ ? "connection lost" : "handshake failed", id_, cause);
@@ -99,7 +101,7 @@ void native_connection::end(error cause) noexcept {
 }
 
 bool native_connection::finish() noexcept {
-  if (!recv_.idle() || !send_.idle() || (opening_ != nullptr && !opening_->connecting.idle())) {
+  if (!recv_.idle() || !send_.idle()) {
     return false;
   }
   loop_stats& totals = home_.counters();

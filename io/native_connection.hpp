@@ -19,6 +19,7 @@
 
 namespace sluice::io {
 
+class connect_race;
 struct lookup;
 
 /// What only an opening handshake needs; gone once the connection is open.
@@ -31,11 +32,9 @@ struct opening {
 
   // Client.
   http_response_head response;
-  connect_op connecting;
   lookup* looking_up = nullptr;  // knows the connection until it is told to forget it
-  addrinfo* addresses = nullptr; // owned
-  const addrinfo* next_address = nullptr;
-  error last_failure = error::cannot_connect;
+  addrinfo* addresses = nullptr; // owned, until they race
+  connect_race* race = nullptr;  // under way
   memory::growable<char> request_text;
   memory::growable<char> offered; // the subprotocols
 };
@@ -69,6 +68,9 @@ public:
   void end(error cause) noexcept; // at once, without a closing handshake
   void lending_eased() noexcept;
   void addresses_found(addrinfo* found, error failed) noexcept;
+  void racing(connect_race* started) noexcept { opening_->race = started; }
+  void connected(const socket_ref& socket) noexcept; // the race is over
+  void not_connected(error failed) noexcept;
 
   [[nodiscard]] held_view hold(const view& what) noexcept;
 
@@ -131,8 +133,7 @@ private:
   void check_response() noexcept;
   void opened(std::string_view subprotocol) noexcept;
   void fail_opening(error reason) noexcept;
-  void connect_next() noexcept;
-  void connected() noexcept;
+  void connect_to_first() noexcept;
 
   // Time.
   void expired() noexcept;

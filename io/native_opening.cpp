@@ -1,5 +1,6 @@
 #include "core/http_text.hpp"
 #include "core/server_handshake.hpp"
+#include "io/connect_race.hpp"
 #include "io/crypto.hpp"
 #include "io/native_connection.hpp"
 #include "io/system_error.hpp"
@@ -16,6 +17,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 // The opening handshake of both roles, and how a client gets its socket.
 
@@ -319,7 +321,6 @@ error native_connection::start_client(const connect_settings& to) noexcept {
     opening_->looking_up = wanted;
   } else {
     opening_->addresses = found;
-    opening_->next_address = found;
     home_.queue_ready(*this); // run() starts to connect
   }
   shown_ = true;
@@ -342,61 +343,26 @@ void native_connection::addresses_found(addrinfo* found, error failed) noexcept 
     return;
   }
   opening_->addresses = found;
-  opening_->next_address = found;
-  connect_next();
+  connect_to_first();
 }
 
-// One address after the other, in the order of the resolver (RFC 6724).
-void native_connection::connect_next() noexcept {
-  opening& now = *opening_;
-  if (recv_.socket.fd >= 0) {
-    ::close(recv_.socket.fd);
-    recv_.socket.fd = -1;
+void native_connection::connect_to_first() noexcept {
+  addrinfo* const addresses = std::exchange(opening_->addresses, nullptr);
+  if (!connect_race::start(home_, *this, addresses)) {
+    ::freeaddrinfo(addresses);
+    end(error::no_memory);
   }
-  const addrinfo* at = now.next_address;
-  while (at != nullptr && at->ai_addrlen > sizeof(sockaddr_storage)) {
-    at = at->ai_next;
-  }
-  if (at == nullptr) {
-    end(now.last_failure);
-    return;
-  }
-  now.next_address = at->ai_next;
-  const int fd =
-      ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
-  if (fd < 0) {
-    now.last_failure = connect_error_from_errno(errno);
-    if (now.next_address != nullptr) {
-      home_.queue_ready(*this); // the next one
-      return;
-    }
-    end(now.last_failure);
-    return;
-  }
-  set_no_delay(fd);
-  // A backend knows a socket by fd and id, and this one may get the descriptor of the last one.
-  recv_.socket = {fd, next_socket_id()};
-  now.connecting.socket = recv_.socket;
-  std::memcpy(&now.connecting.address, at->ai_addr, at->ai_addrlen);
-  now.connecting.address_bytes = at->ai_addrlen;
-  now.connecting.context = this;
-  now.connecting.on_complete = [](operation& done) noexcept {
-    static_cast<native_connection*>(done.context)->connected();
-  };
-  home_.io().submit(now.connecting);
 }
 
-void native_connection::connected() noexcept {
+void native_connection::not_connected(error failed) noexcept {
+  opening_->race = nullptr;
+  end(failed);
+}
+
+void native_connection::connected(const socket_ref& socket) noexcept {
   opening& now = *opening_;
-  if (state_ == connection_state::closed) {
-    home_.queue_ended(*this);
-    return;
-  }
-  if (now.connecting.result != 0) {
-    now.last_failure = connect_error_from_errno(-now.connecting.result);
-    connect_next();
-    return;
-  }
+  now.race = nullptr;
+  recv_.socket = socket;
   ++home_.counters().connections_made;
   state_ = connection_state::upgrading;
   if (queue_bytes(now.request_text.view()) != error::none) {

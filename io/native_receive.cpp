@@ -85,9 +85,8 @@ void native_connection::on_received_slice() noexcept {
 }
 
 void native_connection::run() noexcept {
-  if (state_ == connection_state::connecting && opening_->next_address != nullptr &&
-      opening_->connecting.idle()) {
-    connect_next();
+  if (state_ == connection_state::connecting && opening_->addresses != nullptr) {
+    connect_to_first();
     return;
   }
   if (state_ == connection_state::upgrading) {

@@ -195,7 +195,7 @@ private:
   native_listener* listeners_ = nullptr;
   bool listener_stopped_ = false; // one of them may be destroyed
   shared_settings* last_shared_ = nullptr;
-  loop_stats counters_{};         // those of open connections not included
+  loop_stats counters_{}; // those of open connections not included
 };
 
 } // namespace sluice::io

@@ -5,8 +5,8 @@
 
 namespace sluice::test {
 
-/// While it lives, getaddrinfo() in this program finds for every name the given numeric addresses, in
-/// that order. Linking fake_resolver.cpp puts it in front of the C library's.
+/// While it lives, getaddrinfo() in this program finds for every name the given numeric addresses,
+/// in that order. Linking fake_resolver.cpp puts it in front of the C library's.
 class fake_resolver {
 public:
   explicit fake_resolver(std::vector<std::string> addresses);

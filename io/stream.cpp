@@ -2,11 +2,15 @@
 
 #include "io/system_error.hpp"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 namespace sluice::io {
@@ -15,6 +19,10 @@ namespace {
 constexpr std::size_t small_read_bytes = 1024;
 constexpr std::uint8_t full_reads_to_grow = 2;
 constexpr std::uint8_t small_reads_to_shrink = 8;
+
+// A blocked send looks for a peer's progress after the first time, then so often in a timeout.
+constexpr std::chrono::milliseconds first_look{1};
+constexpr int looks_per_timeout = 4;
 
 } // namespace
 
@@ -38,15 +46,18 @@ void read_size_guess::note(std::size_t read_bytes, bool filled_buffer,
 stream::stream(int connected_fd) noexcept : socket_{connected_fd, next_socket_id()} {}
 
 stream::stream(stream&& other) noexcept
-    : socket_(std::exchange(other.socket_, {})),
-      undelivered_(std::exchange(other.undelivered_, {})), size_guess_(other.size_guess_),
-      expect_data_(other.expect_data_) {}
+    : socket_(std::exchange(other.socket_, {})), tls_(std::move(other.tls_)),
+      undelivered_(std::exchange(other.undelivered_, {})),
+      undelivered_plain_(std::exchange(other.undelivered_plain_, {})),
+      size_guess_(other.size_guess_), expect_data_(other.expect_data_) {}
 
 stream& stream::operator=(stream&& other) noexcept {
   if (this != &other) {
     close();
     socket_ = std::exchange(other.socket_, {});
+    tls_ = std::move(other.tls_);
     undelivered_ = std::exchange(other.undelivered_, {});
+    undelivered_plain_ = std::exchange(other.undelivered_plain_, {});
     size_guess_ = other.size_guess_;
     expect_data_ = other.expect_data_;
   }
@@ -61,17 +72,13 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
   if (cancel != nullptr && cancel->requested()) {
     return error::cancelled;
   }
+  if (tls_ != nullptr) [[unlikely]] {
+    return read_sealed(on, inbox, deadline, cancel);
+  }
   if (undelivered_.from == nullptr) {
-    recv_op op;
-    begin_read(on, op);
-    const error ended = on.run_until_idle(op, deadline, cancel);
-    if (op.filled == nullptr) {
-      if (op.result == 0) {
-        return error::end_of_stream;
-      }
-      return ended != error::none ? ended : error_from_errno(-op.result);
+    if (const error failed = receive(on, deadline, cancel); failed != error::none) {
+      return failed;
     }
-    keep(op);
   }
   if (const error failed = deliver_kept(inbox); failed != error::none) {
     return failed;
@@ -79,7 +86,23 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
   return cancel != nullptr && cancel->requested() ? error::cancelled : error::none;
 }
 
+// Into undelivered_.
+error stream::receive(loop& on, time_point deadline, cancel_source* cancel) noexcept {
+  recv_op op;
+  begin_read(on, op);
+  const error ended = on.run_until_idle(op, deadline, cancel);
+  if (op.filled == nullptr) {
+    if (op.result == 0) {
+      return error::end_of_stream;
+    }
+    return ended != error::none ? ended : error_from_errno(-op.result);
+  }
+  keep(op);
+  return error::none;
+}
+
 void stream::begin_read(loop& on, recv_op& op) noexcept {
+  reading_on_ = &on;
   op.socket = socket_;
   op.wanted = size_guess_.wanted();
   op.expect_data = expect_data_;
@@ -96,7 +119,10 @@ void stream::keep(const recv_op& done) noexcept {
 
 error stream::end_read(recv_op& done, slice_queue& inbox) noexcept {
   if (done.filled == nullptr) {
-    return done.result == 0 ? error::end_of_stream : error_from_errno(-done.result);
+    if (done.result == 0) {
+      return tls_ == nullptr ? error::end_of_stream : error::connection_lost;
+    }
+    return error_from_errno(-done.result);
   }
   keep(done);
   done.filled = nullptr;
@@ -104,6 +130,9 @@ error stream::end_read(recv_op& done, slice_queue& inbox) noexcept {
 }
 
 error stream::deliver_kept(slice_queue& inbox) noexcept {
+  if (tls_ != nullptr) [[unlikely]] {
+    return deliver_kept_sealed(inbox);
+  }
   if (!inbox.push(undelivered_)) {
     return error::no_memory;
   }
@@ -115,6 +144,10 @@ error stream::write_now(std::span<const std::byte>& rest) noexcept {
   if (!is_open()) {
     return error::connection_lost;
   }
+  return tls_ == nullptr ? send_now(rest) : write_sealed_now(rest);
+}
+
+error stream::send_now(std::span<const std::byte>& rest) noexcept {
   while (!rest.empty()) {
     const ssize_t sent = ::send(socket_.fd, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
@@ -139,32 +172,111 @@ error stream::write_rest(loop& on, std::span<const std::byte>& rest,
   if (!is_open()) {
     return error::connection_lost;
   }
-  while (!rest.empty()) {
+  return tls_ == nullptr ? send(on, rest, progress_timeout, cancel)
+                         : write_sealed(on, rest, progress_timeout, cancel);
+}
+
+// A peer that reads slowly makes progress although the kernel has no room for more of ours yet: the
+// kernel asks for more only when a good part of its buffer, megabytes, is free again. So what lies
+// in that buffer is looked at now and then, and the time starts anew when it has become less.
+error stream::send(loop& on, std::span<const std::byte>& rest,
+                   std::chrono::milliseconds progress_timeout, cancel_source* cancel) noexcept {
+  constexpr int unknown = INT_MAX;
+  const bool bounded = progress_timeout.count() > 0;
+  int unacknowledged_bytes = unknown;
+  time_point deadline = no_deadline;
+  time_point next_look = no_deadline;
+  for (bool progressed = true; !rest.empty();) {
     if (cancel != nullptr && cancel->requested()) {
       return error::cancelled;
     }
-    send_op op;
-    op.bytes = rest;
-    begin_write(on, op);
-    const time_point deadline =
-        progress_timeout.count() > 0 ? on.io().now() + progress_timeout : no_deadline;
-    const error ended = on.run_until_idle(op, deadline, cancel);
-    if (op.result < 0) {
-      return ended != error::none ? ended : error_from_errno(-op.result);
+    if (bounded && progressed) {
+      const time_point now = on.io().now();
+      deadline = now + progress_timeout;
+      next_look = now + first_look;
+      unacknowledged_bytes = unknown;
     }
-    rest = rest.subspan(static_cast<std::size_t>(op.result));
+    send_op op;
+    op.socket = socket_;
+    op.bytes = rest;
+    on.io().submit(op);
+    const error ended = on.run_until_idle(op, std::min(deadline, next_look), cancel);
+    progressed = op.result >= 0;
+    if (progressed) {
+      rest = rest.subspan(static_cast<std::size_t>(op.result));
+      continue;
+    }
+    if (ended == error::none || (ended == error::timed_out && op.result != -ECANCELED)) {
+      return error_from_errno(-op.result);
+    }
+    if (ended != error::timed_out) {
+      return ended;
+    }
+    const time_point now = on.io().now();
+    int left = 0;
+    if (::ioctl(socket_.fd, SIOCOUTQ, &left) == 0 && left < unacknowledged_bytes) {
+      if (unacknowledged_bytes != unknown) {
+        deadline = now + progress_timeout;
+      }
+      unacknowledged_bytes = left;
+    }
+    if (now >= deadline) {
+      return error::timed_out;
+    }
+    next_look = now + progress_timeout / looks_per_timeout;
   }
   return error::none;
 }
 
-void stream::begin_write(loop& on, send_op& op) noexcept {
+std::size_t stream::begin_write(loop& on, send_op& op, bool& begun) noexcept {
+  std::size_t counted = 0;
   op.socket = socket_;
+  if (tls_ != nullptr) {
+    tls_->begin_writing();
+    std::size_t no_room = 0;
+    if (tls_->seal(op.bytes, {}, no_room) == error::none) {
+      counted = op.bytes.size();
+    }
+    op.bytes = tls_->unsent();
+    if (op.bytes.empty()) {
+      tls_->end_writing();
+    }
+  }
+  begun = !op.bytes.empty();
+  if (begun) {
+    on.io().submit(op);
+  }
+  return counted;
+}
+
+bool stream::continue_write(loop& on, send_op& op, std::size_t& sent_bytes) noexcept {
+  sent_bytes = static_cast<std::size_t>(op.result);
+  if (tls_ == nullptr) {
+    return true;
+  }
+  tls_->sent(sent_bytes);
+  sent_bytes = 0;
+  op.bytes = tls_->unsent();
+  if (op.bytes.empty()) {
+    tls_->end_writing();
+    return true;
+  }
   on.io().submit(op);
+  return false;
+}
+
+void stream::end_write() noexcept {
+  if (tls_ != nullptr) {
+    tls_->end_writing();
+  }
 }
 
 void stream::shutdown(bool abort) noexcept {
   if (!is_open()) {
     return;
+  }
+  if (tls_ != nullptr && !abort) {
+    tls_->say_goodbye(socket_.fd);
   }
   if (abort) {
     // Dissolving the association makes TCP send RST now, without giving up the descriptor, which
@@ -179,14 +291,20 @@ void stream::shutdown(bool abort) noexcept {
 }
 
 void stream::close() noexcept {
-  if (undelivered_.from != nullptr) {
-    undelivered_.from->owner->recycle(*undelivered_.from);
-    undelivered_ = {};
+  for (slice* const left : {&undelivered_, &undelivered_plain_}) {
+    if (left->from != nullptr) {
+      left->from->owner->recycle(*left->from);
+      *left = {};
+    }
   }
   if (is_open()) {
+    if (tls_ != nullptr) {
+      tls_->say_goodbye(socket_.fd);
+    }
     ::close(socket_.fd);
     socket_ = {};
   }
+  tls_.reset();
 }
 
 } // namespace sluice::io

@@ -5,6 +5,7 @@
 #include "io/cancel.hpp"
 #include "io/loop.hpp"
 #include "io/operation.hpp"
+#include "io/tls_channel.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -26,7 +27,8 @@ private:
 };
 
 /// A connected TCP stream, not bound to a loop between calls: each call runs on the loop it is
-/// given. One reader and one writer may be active at a time, on different loops.
+/// given. One reader and one writer may be active at a time, on different loops. Over TLS too:
+/// after start_tls() the same calls take and give plain bytes.
 class stream {
 public:
   stream() noexcept = default;
@@ -39,10 +41,22 @@ public:
   /// -1 when closed. For options and tests; reading and writing it upsets the stream.
   [[nodiscard]] int descriptor() const noexcept { return socket_.fd; }
 
+  /// Makes the stream a TLS client's, before anything was read or written, and shakes hands. Nobody
+  /// else may be inside a call. Returns none, tls_certificate, tls_handshake, connection_lost (the
+  /// peer hung up), timed_out, cancelled, no_memory, invalid_argument or system. After an error the
+  /// stream is only good to be closed; tls() then says what was wrong with a certificate.
+  [[nodiscard]] error start_tls(loop& on, const tls_context_ref& context, const tls_peer& peer,
+                                time_point deadline, cancel_source* cancel) noexcept;
+  [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
+  /// Only when is_tls(). Any thread.
+  [[nodiscard]] tls_facts tls() const noexcept { return tls_->facts(); }
+
   /// Waits for bytes and appends them to `inbox` as one slice. Picks the buffer class from what the
   /// last reads were like. Returns none (inbox has grown), end_of_stream (FIN), connection_lost,
   /// timed_out, cancelled, no_memory or system. Bytes that a cancelled read had got are in `inbox`
   /// although the result is cancelled. After timed_out, cancelled and no_memory reading may go on.
+  /// Over TLS end_of_stream is the peer's close_notify, a FIN without it connection_lost, and
+  /// tls_record what the engine refused.
   [[nodiscard]] error read(loop& on, slice_queue& inbox, time_point deadline,
                            cancel_source* cancel) noexcept;
 
@@ -53,27 +67,42 @@ public:
                             std::chrono::milliseconds progress_timeout,
                             cancel_source* cancel) noexcept;
   /// The same, and takes what was sent off `rest`: after an error it says what is not on the wire.
+  /// Over TLS what is encrypted counts as sent: what is left of it goes out before the next bytes.
   [[nodiscard]] error write_rest(loop& on, std::span<const std::byte>& rest,
                                  std::chrono::milliseconds progress_timeout,
                                  cancel_source* cancel) noexcept;
 
   /// Submits `op`, whose `bytes` and `on_complete` are set, and does not wait: for a writer that
-  /// reads on the same loop meanwhile. The caller sees to it that the operation is idle before the
-  /// thread leaves the loop.
-  void begin_write(loop& on, send_op& op) noexcept;
+  /// reads on the same loop meanwhile. `on_complete` calls continue_write() when the result is not
+  /// negative, and else end_write(). Returns how many of the bytes count as sent from now on,
+  /// whatever becomes of the operation: none, or over TLS, where `op.bytes` becomes ciphertext,
+  /// all. When there is nothing to send it completes nothing: `op` is idle and `begun` false.
+  [[nodiscard]] std::size_t begin_write(loop& on, send_op& op, bool& begun) noexcept;
+  /// Inside the completion: true with the number of bytes that were sent and not counted yet; false
+  /// when the operation was submitted again to send the rest of the ciphertext.
+  [[nodiscard]] bool continue_write(loop& on, send_op& op, std::size_t& sent_bytes) noexcept;
+  void end_write() noexcept;
+  /// Over TLS: ciphertext is left over from an earlier write. write_rest() and begin_write() send
+  /// it first, also without bytes of their own.
+  [[nodiscard]] bool has_unsent() const noexcept { return tls_ != nullptr && tls_->has_unsent(); }
 
   /// Submits `op`, whose `on_complete` is set, to read once, and does not wait: for the owner of an
   /// event loop, instead of read(). When it is idle again, end_read() takes what it brought.
   void begin_read(loop& on, recv_op& op) noexcept;
-  /// Returns none (inbox has grown), end_of_stream, connection_lost, cancelled, no_memory (the
-  /// bytes are kept for deliver_kept()) or system.
+  /// Returns none (inbox has grown; over TLS perhaps not, when a record is not complete),
+  /// end_of_stream, connection_lost, cancelled, no_memory (the bytes are kept for deliver_kept()),
+  /// tls_record or system.
   [[nodiscard]] error end_read(recv_op& done, slice_queue& inbox) noexcept;
-  /// True if bytes were read for which the inbox had no memory: try again before the next read.
-  [[nodiscard]] bool has_kept() const noexcept { return undelivered_.from != nullptr; }
+  /// True if bytes were read that are not in the inbox, which had no memory for them, or over TLS
+  /// too small a buffer: call deliver_kept() before the next read. On the loop of the last read.
+  [[nodiscard]] bool has_kept() const noexcept {
+    return undelivered_.from != nullptr || (tls_ != nullptr && has_kept_sealed());
+  }
   [[nodiscard]] error deliver_kept(slice_queue& inbox) noexcept;
 
   /// Sends what the kernel takes at once and takes it off `rest`; needs no loop and never waits.
-  /// none (look at what is left), connection_lost or system. The one writer's, on any thread.
+  /// none (look at what is left, over TLS also at has_unsent()), connection_lost, no_memory or
+  /// system. The one writer's, on any thread.
   [[nodiscard]] error write_now(std::span<const std::byte>& rest) noexcept;
 
   /// Ends the connection at once, so that the peer and a blocked call notice (RST if `abort`). Any
@@ -85,11 +114,35 @@ public:
 
 private:
   void keep(const recv_op& done) noexcept;
+  [[nodiscard]] error receive(loop& on, time_point deadline, cancel_source* cancel) noexcept;
+  [[nodiscard]] error send(loop& on, std::span<const std::byte>& rest,
+                           std::chrono::milliseconds progress_timeout,
+                           cancel_source* cancel) noexcept;
+  [[nodiscard]] error send_now(std::span<const std::byte>& rest) noexcept;
+
+  // stream_tls.cpp
+  [[nodiscard]] error shake_hands(loop& on, time_point deadline, cancel_source* cancel) noexcept;
+  [[nodiscard]] error read_sealed(loop& on, slice_queue& inbox, time_point deadline,
+                                  cancel_source* cancel) noexcept;
+  [[nodiscard]] error receive_sealed(loop& on, time_point deadline, cancel_source* cancel) noexcept;
+  [[nodiscard]] error unseal(loop& on, slice_queue& inbox) noexcept;
+  [[nodiscard]] error deliver_kept_sealed(slice_queue& inbox) noexcept;
+  [[nodiscard]] bool has_kept_sealed() const noexcept;
+  [[nodiscard]] error write_sealed(loop& on, std::span<const std::byte>& rest,
+                                   std::chrono::milliseconds progress_timeout,
+                                   cancel_source* cancel) noexcept;
+  [[nodiscard]] error send_unsent(loop& on, std::chrono::milliseconds progress_timeout,
+                                  cancel_source* cancel) noexcept;
+  [[nodiscard]] error write_sealed_now(std::span<const std::byte>& rest) noexcept;
+  [[nodiscard]] error send_unsent_now() noexcept;
 
   socket_ref socket_;
+  memory::unique<tls_channel> tls_;
 
   // The reader's.
-  slice undelivered_; // read, but the inbox had no memory for it
+  slice undelivered_;          // read, but the inbox (over TLS: the engine) had no memory for it
+  slice undelivered_plain_;    // decrypted, but the inbox had no memory for it
+  loop* reading_on_ = nullptr; // of begin_read()
   read_size_guess size_guess_;
   bool expect_data_ = false;
 };

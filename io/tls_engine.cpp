@@ -368,8 +368,8 @@ void tls_engine::close() noexcept {
   ::ERR_clear_error();
 }
 
-bool tls_engine::has_pending() const noexcept {
-  return ::SSL_has_pending(ssl_) != 0 || !cipher_in_.empty();
+std::size_t tls_engine::pending_bytes() const noexcept {
+  return static_cast<std::size_t>(::SSL_pending(ssl_)) + cipher_in_.size_bytes();
 }
 
 bool tls_engine::resumed() const noexcept {

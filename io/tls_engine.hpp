@@ -81,8 +81,9 @@ public:
   [[nodiscard]] error reason() const noexcept { return reason_; }
   /// certificate_fault bits that were found, the ignored ones included (also when all is well).
   [[nodiscard]] std::uint32_t certificate_faults() const noexcept { return faults_; }
-  /// Ciphertext of a record that is not complete, or records not yet read.
-  [[nodiscard]] bool has_pending() const noexcept;
+  /// Received bytes that read() can make something of: ciphertext not looked at, and the rest of a
+  /// record that did not fit.
+  [[nodiscard]] std::size_t pending_bytes() const noexcept;
 
   /// The server asked for a certificate and there was none to show (TLS-10).
   [[nodiscard]] bool lacked_certificate() const noexcept { return lacked_certificate_; }

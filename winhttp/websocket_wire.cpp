@@ -295,8 +295,12 @@ void websocket_wire::pump(io::loop& on) noexcept {
 void websocket_wire::continue_control() noexcept {
   if (prepare_due()) {
     op_.bytes = {control_.data() + control_begin_, control_.data() + control_end_};
-    link_.stream().begin_write(*loop_, op_);
-    return;
+    bool begun = false;
+    const std::size_t counted = link_.stream().begin_write(*loop_, op_, begun);
+    control_begin_ = static_cast<std::uint8_t>(control_begin_ + counted);
+    if (begun) {
+      return;
+    }
   }
   loop_ = nullptr;
   (void)release(); // only this thread makes pongs due
@@ -305,10 +309,14 @@ void websocket_wire::continue_control() noexcept {
 void websocket_wire::control_sent(io::operation& done) noexcept {
   websocket_wire& self = *static_cast<websocket_wire*>(done.context);
   if (done.result >= 0) {
-    self.control_begin_ = static_cast<std::uint8_t>(self.control_begin_ + done.result);
-    self.continue_control();
+    std::size_t count = 0;
+    if (self.link_.stream().continue_write(*self.loop_, self.op_, count)) {
+      self.control_begin_ = static_cast<std::uint8_t>(self.control_begin_ + count);
+      self.continue_control();
+    }
     return;
   }
+  self.link_.stream().end_write();
   // Cancelled by settle(), or no memory: what is not sent stays a leftover.
   if (const error why = io::error_from_errno(-done.result); why == error::connection_lost) {
     (void)self.fail(why); // CTL-09

@@ -89,7 +89,10 @@ private:
   void continue_control() noexcept;
   static void control_sent(io::operation& done) noexcept;
 
-  [[nodiscard]] bool has_leftover() const noexcept { return control_begin_ != control_end_; }
+  // Over TLS what is left of a frame may be ciphertext, which the stream has.
+  [[nodiscard]] bool has_leftover() noexcept {
+    return control_begin_ != control_end_ || link_.stream().has_unsent();
+  }
   websocket_link& link_;
   io::cancel_source& receiver_;
   io::cancel_source cancel_;

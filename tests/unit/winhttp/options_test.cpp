@@ -263,7 +263,7 @@ TEST_F(options, OPT_05_keepalive_values_of_a_socket) {
   EXPECT_EQ(set_dword(on.socket, option, 15000), ok);
 }
 
-TEST_F(options, OPT_08_X_40_close_timeout_of_a_socket) {
+TEST_F(options, OPT_08_TMO_06_X_40_close_timeout_of_a_socket) {
   const all_kinds on;
   const DWORD option = WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT;
   EXPECT_EQ(query_dword(on.socket, option), 10000u);

@@ -3,6 +3,8 @@
 #include "websocket_fixture.hpp"
 
 #include <array>
+#include <memory>
+#include <string>
 
 namespace sluice::test {
 namespace {
@@ -145,6 +147,15 @@ TEST_F(websocket_shutdown, SHD_12_X_32_statuses) {
   }
 }
 
+TEST_F(websocket_shutdown, SHD_04_the_reason_is_copied_during_the_call) {
+  socket_pair pair;
+  auto reason = std::make_unique<std::string>(123, 'r');
+  EXPECT_EQ(shutdown(pair.handle(), 4000, *reason), ERROR_SUCCESS);
+  reason->assign(123, 'x');
+  reason.reset();
+  expect_close(pair.peer().read_frame(), close_payload_text(4000, std::string(123, 'r')));
+}
+
 TEST_F(websocket_shutdown, SHD_13_a_peer_that_never_reads) {
   pair_settings stuck;
   stuck.send_timeout = std::chrono::milliseconds(20);
@@ -162,6 +173,16 @@ TEST_F(websocket_shutdown, SHD_13_a_broken_link) {
   pair.peer().close_rst();
   ASSERT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
   EXPECT_EQ(shutdown(pair.handle()), ERROR_WINHTTP_CONNECTION_ERROR);
+}
+
+TEST_F(websocket_shutdown, RCV_62_only_the_application_answers_a_close) {
+  socket_pair pair;
+  pair.peer().send(make_close(1001, "going"));
+  ASSERT_EQ(receive(pair.handle()).type, WINHTTP_WEB_SOCKET_CLOSE_BUFFER_TYPE);
+  ASSERT_EQ(send(pair.handle(), binary_message, "first"), ERROR_SUCCESS);
+  EXPECT_EQ(pair.peer().read_frame().payload, "first"); // no close frame before it
+  ASSERT_EQ(shutdown(pair.handle()), ERROR_SUCCESS);
+  expect_close(pair.peer().read_frame(), close_payload_text(1000));
 }
 
 // 13
@@ -229,7 +250,7 @@ TEST_F(websocket_close, CLO_05_the_handle_stays_open) {
   EXPECT_TRUE(pair.close_handle());
 }
 
-TEST_F(websocket_close, CLO_06_CLO_07_X_33_the_timer) {
+TEST_F(websocket_close, CLO_06_CLO_07_TMO_06_X_33_the_timer) {
   socket_pair pair;
   set_close_timeout(pair, 20);
   EXPECT_EQ(close(pair.handle()), ERROR_WINHTTP_TIMEOUT);
@@ -245,7 +266,7 @@ TEST_F(websocket_close, CLO_06_the_timer_runs_while_data_keeps_coming) {
   std::atomic<bool> stop{false};
   background feeder([&] {
     const std::string block = make_frame(binary_opcode, pattern_text(1000));
-    while (!stop && ::send(pair.peer().fd(), block.data(), block.size(), MSG_NOSIGNAL) > 0) {
+    while (!stop && pair.peer().try_send(block)) {
     }
   });
   EXPECT_EQ(close(pair.handle()), ERROR_WINHTTP_TIMEOUT);

@@ -134,6 +134,20 @@ TEST_F(websocket_control, CTL_02_pongs_are_ignored) {
   EXPECT_EQ(pair.object().received().pongs, 2u);
 }
 
+// No type of Receive names a control frame, and none of Send's 256 makes one.
+TEST_F(websocket_control, CTL_10_applications_neither_see_nor_send_pings) {
+  socket_pair pair;
+  pair.peer().send(make_frame(ping_opcode, "p") + make_frame(pong_opcode, "q") +
+                   make_frame(binary_opcode, "data"));
+  EXPECT_EQ(receive(pair.handle()), (received{0, binary_message, "data"}));
+  EXPECT_EQ(pair.peer().read_frame().opcode, pong_opcode);
+  for (int type = close_type; type < 256; ++type) {
+    EXPECT_EQ(send(pair.handle(), static_cast<WINHTTP_WEB_SOCKET_BUFFER_TYPE>(type), "x"),
+              ERROR_INVALID_PARAMETER);
+  }
+  EXPECT_FALSE(pair.peer().has_input());
+}
+
 // The peer sends pings without end and reads nothing: our pongs fill both kernel buffers. Receive
 // must neither hang nor keep pongs, and the messages between the pings arrive.
 TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read) {

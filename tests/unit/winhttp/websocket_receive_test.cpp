@@ -154,7 +154,7 @@ TEST_F(websocket_receive, RCV_12_a_send_in_flight_does_not_matter) {
   EXPECT_EQ(sent, ERROR_SUCCESS);
 }
 
-TEST_F(websocket_receive, RCV_13_X_17_a_second_receive_is_refused) {
+TEST_F(websocket_receive, RCV_13_STA_02_X_17_a_second_receive_is_refused) {
   socket_pair pair;
   // Of many threads exactly one gets in; the others are refused and change nothing.
   constexpr int threads = 4;

@@ -199,28 +199,81 @@ peer_connection::~peer_connection() {
 }
 
 peer_connection::peer_connection(peer_connection&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)),
-      request_(std::move(other.request_)) {}
+    : fd_(std::exchange(other.fd_, -1)), tls_(std::move(other.tls_)),
+      unread_(std::move(other.unread_)), request_(std::move(other.request_)) {}
 
 peer_connection& peer_connection::operator=(peer_connection&& other) noexcept {
   if (this != &other) {
     close();
     fd_ = std::exchange(other.fd_, -1);
+    tls_ = std::move(other.tls_);
     unread_ = std::move(other.unread_);
     request_ = std::move(other.request_);
   }
   return *this;
 }
 
+void peer_connection::start_tls(const tls_server_settings& how) {
+  auto fresh = std::make_unique<tls_peer_end>(how);
+  std::string received;
+  for (;;) {
+    bool done = false;
+    try {
+      done = fresh->shake(received);
+    } catch (const tls_broken&) {
+      send_raw(fresh->take_output()); // the alert
+      throw;
+    }
+    send_raw(fresh->take_output());
+    if (done) {
+      break;
+    }
+    received = read_raw();
+    if (received.empty()) {
+      fail("the client ended inside the TLS handshake");
+    }
+  }
+  tls_ = std::move(fresh);
+}
+
+std::string peer_connection::read_raw() {
+  bool reset = false;
+  std::string got;
+  return receive(got, reset) ? got : std::string();
+}
+
 bool peer_connection::fill(bool& reset) {
+  for (;;) {
+    std::string got;
+    if (!receive(got, reset)) {
+      return false;
+    }
+    if (tls_ != nullptr) {
+      try {
+        got = tls_->open(got);
+      } catch (const tls_broken& broken) {
+        fail(broken.what());
+      }
+      if (tls_->saw_close_notify() && got.empty()) {
+        return false;
+      }
+    }
+    if (!got.empty()) {
+      unread_.append(got);
+      return true;
+    }
+  }
+}
+
+bool peer_connection::receive(std::string& to, bool& reset) {
   if (!wait_for(fd_, POLLIN, patience)) {
     fail("nothing came from the client");
   }
-  std::array<char, 65536> block{};
+  to.resize(65536);
   for (;;) {
-    const ssize_t got = ::recv(fd_, block.data(), block.size(), 0);
+    const ssize_t got = ::recv(fd_, to.data(), to.size(), 0);
     if (got > 0) {
-      unread_.append(block.data(), static_cast<std::size_t>(got));
+      to.resize(static_cast<std::size_t>(got));
       return true;
     }
     if (got == 0) {
@@ -306,6 +359,25 @@ client_frame peer_connection::read_frame() {
 }
 
 void peer_connection::send(std::string_view bytes) {
+  const std::lock_guard lock(sending_);
+  tls_ != nullptr ? send_raw(tls_->seal(bytes)) : send_raw(bytes);
+}
+
+bool peer_connection::try_send(std::string_view bytes) {
+  const std::lock_guard lock(sending_);
+  const std::string sealed = tls_ != nullptr ? tls_->seal(bytes) : std::string(bytes);
+  std::string_view rest = sealed;
+  while (!rest.empty()) {
+    const ssize_t sent = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno != EINTR) {
+      return false;
+    }
+    rest.remove_prefix(sent > 0 ? static_cast<std::size_t>(sent) : 0);
+  }
+  return true;
+}
+
+void peer_connection::send_raw(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) {
@@ -327,6 +399,9 @@ void peer_connection::send_bytewise(std::string_view bytes) {
 }
 
 std::size_t peer_connection::send_until_blocked(std::string_view block) {
+  if (tls_ != nullptr) {
+    fail("send_until_blocked is for plain connections");
+  }
   std::size_t total = 0;
   while (wait_for(fd_, POLLOUT, std::chrono::milliseconds(100))) {
     const ssize_t sent = ::send(fd_, block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -380,10 +455,19 @@ bool peer_connection::has_input() const {
   return !unread_.empty() || wait_for(fd_, POLLIN, std::chrono::milliseconds(0));
 }
 
-void peer_connection::close_fin() {
+void peer_connection::truncate() {
   if (::shutdown(fd_, SHUT_WR) != 0 && errno != ENOTCONN) {
     fail_errno("shutdown");
   }
+}
+
+void peer_connection::close_fin() {
+  if (tls_ != nullptr) {
+    const std::lock_guard lock(sending_);
+    const std::string goodbye = tls_->close_notify();
+    (void)!::send(fd_, goodbye.data(), goodbye.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  truncate();
 }
 
 void peer_connection::close_rst() {
@@ -395,6 +479,10 @@ void peer_connection::close_rst() {
 void peer_connection::close() {
   if (fd_ < 0) {
     return;
+  }
+  if (tls_ != nullptr) {
+    const std::string goodbye = tls_->close_notify();
+    (void)!::send(fd_, goodbye.data(), goodbye.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   // Unread input would turn the FIN into an RST.
   std::array<char, 4096> block{};
@@ -441,6 +529,14 @@ void scripted_peer::join() {
 }
 
 peer_connection scripted_peer::accept() {
+  peer_connection accepted = accept_plain();
+  if (tls_is_wanted()) {
+    accepted.start_tls();
+  }
+  return accepted;
+}
+
+peer_connection scripted_peer::accept_plain() {
   if (!wait_for(fd_, POLLIN, patience)) {
     fail("no client connected");
   }

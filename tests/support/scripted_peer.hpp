@@ -1,9 +1,12 @@
 #pragma once
 
+#include "support/tls_peer.hpp"
+
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -51,12 +54,19 @@ struct client_frame {
 [[nodiscard]] std::size_t header_count(std::string_view head, std::string_view name);
 
 /// One accepted connection. Every call is bounded by the peer's patience and throws peer_failure.
+/// After start_tls() all but send_raw() and read_raw() are about the plain bytes.
 class peer_connection {
 public:
   explicit peer_connection(int fd) noexcept : fd_(fd) {}
   ~peer_connection();
   peer_connection(peer_connection&& other) noexcept;
   peer_connection& operator=(peer_connection&& other) noexcept;
+
+  /// Shakes hands as a TLS server; before anything else.
+  void start_tls(const tls_server_settings& how);
+  void start_tls() { start_tls({.identity = tls_test_identity()}); }
+  /// nullptr before start_tls().
+  [[nodiscard]] tls_peer_end* tls() const noexcept { return tls_.get(); }
 
   /// Reads up to and including the empty line; bytes behind it are kept.
   std::string read_request();
@@ -65,7 +75,11 @@ public:
   std::string read_some();
   client_frame read_frame();
 
-  void send(std::string_view bytes);          // one send call: one segment if it fits
+  void send(std::string_view bytes); // one send call: one segment if it fits
+  /// Blocks until all is with the kernel; false when the connection ends first.
+  [[nodiscard]] bool try_send(std::string_view bytes);
+  void send_raw(std::string_view bytes);      // past TLS
+  std::string read_raw();                     // at least one byte; empty at the end of the stream
   void send_bytewise(std::string_view bytes); // one send call per byte
   /// Sends as much as the client takes until it stops reading for a while; returns the bytes.
   std::size_t send_until_blocked(std::string_view block);
@@ -85,7 +99,8 @@ public:
   /// True if the client sent a byte or ended the stream by now (does not wait).
   [[nodiscard]] bool has_input() const;
 
-  void close_fin(); // FIN; reading goes on
+  void close_fin(); // FIN, over TLS behind close_notify; reading goes on
+  void truncate();  // FIN and nothing before it
   void close_rst(); // RST, with SO_LINGER 0
   void close();
 
@@ -94,8 +109,11 @@ public:
 
 private:
   bool fill(bool& reset);
+  bool receive(std::string& to, bool& reset);
 
   int fd_ = -1;
+  std::unique_ptr<tls_peer_end> tls_;
+  std::mutex sending_; // over TLS records go out in the order they were made
   std::string unread_;
   std::string request_;
 };
@@ -123,8 +141,9 @@ public:
   /// Waits for the end of the script and reports its failure. Done by the destructor too.
   void join();
 
-  // For the script.
+  // For the script. With TLS if the test program runs with SLUICE_TEST_TLS.
   [[nodiscard]] peer_connection accept();
+  [[nodiscard]] peer_connection accept_plain();
 
 private:
   int fd_ = -1;

@@ -26,6 +26,37 @@ void check(bool ok, const char* what) {
   }
 }
 
+// As a program gets it: the certificate is checked.
+void start_tls(io::stream& client, peer_connection& server) {
+  std::string failure;
+  std::thread serving([&] {
+    try {
+      server.start_tls();
+    } catch (const std::exception& thrown) {
+      failure = thrown.what();
+    }
+  });
+  io::loop* on = nullptr;
+  error failed = io::loop::for_this_thread(on);
+  if (failed == error::none) {
+    const std::string authority = tls_test_authority().root();
+    io::tls_settings settings;
+    settings.ca_pem = bytes_of(authority);
+    io::tls_context_ref context;
+    failed = io::tls_context::make_client(settings, context);
+    if (failed == error::none) {
+      failed = client.start_tls(*on, context, {.host = "127.0.0.1"}, io::clock::now() + patience,
+                                nullptr);
+    }
+  }
+  if (failed != error::none) {
+    client.shutdown(true);
+  }
+  serving.join();
+  check(failed == error::none, to_string(failed));
+  check(failure.empty(), failure.c_str());
+}
+
 } // namespace
 
 std::string pattern_text(std::size_t count) {
@@ -71,7 +102,11 @@ socket_pair::socket_pair(const pair_settings& how) {
   client_fd_ = client;
   object_ = memory::create<winhttp::websocket>();
   check(object_ != nullptr, "memory");
-  object_->connect(io::stream(client), how.send_timeout, nullptr);
+  io::stream transport(client);
+  if (tls_is_wanted()) {
+    start_tls(transport, *peer_);
+  }
+  object_->connect(std::move(transport), how.send_timeout, nullptr);
   handle_ = winhttp::open_handle(*object_);
   check(handle_ != nullptr, "handle");
 }
@@ -98,7 +133,7 @@ void socket_pair::send_paced(std::string_view bytes, const std::function<bool()>
         ::sched_yield();
       }
     }
-    if (::send(peer_->fd(), &byte, 1, MSG_NOSIGNAL) != 1) {
+    if (!peer_->try_send({&byte, 1})) {
       return; // the client has dropped the connection
     }
     wait_until([&] { // the byte has arrived, so that the next look at FIONREAD means something
@@ -112,8 +147,13 @@ void socket_pair::send_paced(std::string_view bytes, const std::function<bool()>
 api_request::api_request(std::uint16_t port) {
   session = WinHttpOpen(L"test", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
   connection = WinHttpConnect(session, L"127.0.0.1", port, 0);
-  request = WinHttpOpenRequest(connection, L"GET", L"/", nullptr, nullptr, nullptr, 0);
+  request = WinHttpOpenRequest(connection, L"GET", L"/", nullptr, nullptr, nullptr,
+                               tls_is_wanted() ? WINHTTP_FLAG_SECURE : 0);
   check(request != nullptr, "WinHttpOpenRequest");
+  DWORD ignored = SECURITY_FLAG_IGNORE_UNKNOWN_CA;
+  check(WinHttpSetOption(request, WINHTTP_OPTION_SECURITY_FLAGS, &ignored, sizeof(ignored)) !=
+            FALSE,
+        "SECURITY_FLAGS");
   check(WinHttpSetOption(request, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0) != FALSE,
         "UPGRADE_TO_WEB_SOCKET");
   check(WinHttpSendRequest(request, nullptr, 0, nullptr, 0, 0, 0) != FALSE, "WinHttpSendRequest");

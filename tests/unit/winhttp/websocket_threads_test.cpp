@@ -238,12 +238,8 @@ private:
           wire = make_frame(text_opcode, std::string(own() % 200, 't'));
           break;
         }
-        for (std::string_view rest = wire; !rest.empty();) {
-          const ssize_t sent = ::send(pair_.peer().fd(), rest.data(), rest.size(), MSG_NOSIGNAL);
-          if (sent <= 0) {
-            return;
-          }
-          rest.remove_prefix(static_cast<std::size_t>(sent));
+        if (!pair_.peer().try_send(wire)) {
+          return;
         }
       }
     });

@@ -30,11 +30,16 @@ void unmask(std::byte* p, std::size_t n, std::uint32_t key) noexcept {
 }
 
 utf8_result validate(const std::byte* s, std::size_t n, utf8_state& state) noexcept {
+  const auto is_ascii_word = [s, n](std::size_t at) {
+    return n - at >= word_bytes && (load_word<std::uint64_t>(s + at) & high_bits) == 0;
+  };
   utf8_state now = state;
   std::size_t i = 0;
   while (i < n) {
-    if (now.due == 0 && n - i >= word_bytes && (load_word<std::uint64_t>(s + i) & high_bits) == 0) {
-      i += word_bytes;
+    if (now.due == 0 && is_ascii_word(i)) {
+      do // leaves the state alone
+        i += word_bytes;
+      while (is_ascii_word(i));
       continue;
     }
     if (!utf8_step(now, std::to_integer<std::uint8_t>(s[i])))

@@ -13,7 +13,8 @@
 //   1..15               two words (words_inl.hpp)
 //   size .. 2 size      `two`: one vector at the start, one that ends where the range ends
 //   2 size .. 4 size    `four`: two at the start, two at the end
-//   more                `many`: blocks of four, and then `two` or `four`
+//   more                `many`: blocks of four, and then `two` or `four`; without checks, vector
+//                       after vector and a last one that ends where the range ends
 //
 // so no length has a loop over bytes and none ends with one. The vectors of `two` and `four` may
 // overlap; all of them are loaded before one is stored, or an in-place range would be unmasked

@@ -70,6 +70,13 @@ public:
   /// Makes descriptor() unreadable until something new happens; before wait(), by who sleeps on it.
   virtual void quiet_descriptor() noexcept {}
 
+  /// Asks the kernel to poll the network devices (NAPI) of the sockets for so long before it
+  /// sleeps. False where it cannot.
+  virtual bool poll_devices(std::uint32_t microseconds) noexcept {
+    static_cast<void>(microseconds);
+    return false;
+  }
+
   /// In the child of a fork(): closes the descriptors, which it shares with the parent, and does
   /// nothing else, ever. Async-signal-safe.
   virtual void drop_after_fork() noexcept = 0;

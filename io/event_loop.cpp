@@ -105,6 +105,9 @@ event_loop::event_loop(sluice::loop& outer, const loop_settings& settings,
       buffers_(&buffers), mail_(&mail), now_(clock::now()), timers_(now_),
       blocks_(settings.max_cached_bytes) {
   mail_->open(*io_);
+  if (settings_.busy_poll_us != 0) {
+    counters_.polls_devices = io_->poll_devices(settings_.busy_poll_us) ? 1 : 0;
+  }
 }
 
 event_loop::~event_loop() {

@@ -194,6 +194,10 @@ void uring_backend::quiet_descriptor() noexcept {
   }
 }
 
+bool uring_backend::poll_devices(std::uint32_t microseconds) noexcept {
+  return ring_open_ && uring_compat::register_napi(ring_, microseconds);
+}
+
 void uring_backend::drop_after_fork() noexcept {
   if (event_fd_ >= 0) {
     ::close(event_fd_);

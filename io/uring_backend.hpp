@@ -35,6 +35,7 @@ public:
   void wake() noexcept override { waker_->raise(); }
   [[nodiscard]] int descriptor() const noexcept override;
   void quiet_descriptor() noexcept override;
+  bool poll_devices(std::uint32_t microseconds) noexcept override;
   void drop_after_fork() noexcept override;
 
 private:

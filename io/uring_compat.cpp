@@ -1,6 +1,8 @@
 #include "io/uring_compat.hpp"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cerrno>
@@ -29,6 +31,17 @@ char ring_memory; // stands for all of it
 #endif
 
 } // namespace
+
+bool register_napi(const io_uring& ring, std::uint32_t microseconds) noexcept {
+  constexpr unsigned register_napi_code = 27; // IORING_REGISTER_NAPI
+  struct {                                    // io_uring_napi
+    std::uint32_t busy_poll_to;
+    std::uint8_t prefer_busy_poll;
+    std::uint8_t pad[3];
+    std::uint64_t reserved;
+  } wanted{microseconds, 0, {}, 0};
+  return ::syscall(__NR_io_uring_register, ring.ring_fd, register_napi_code, &wanted, 1) == 0;
+}
 
 io_uring_buf_ring* setup_buf_ring(io_uring& ring, std::uint32_t entries, std::uint16_t group,
                                   int& failed) noexcept {

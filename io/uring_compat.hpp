@@ -22,6 +22,9 @@ void free_buf_ring(io_uring& ring, io_uring_buf_ring* buffers, std::uint32_t ent
 /// The second half of it alone: for a ring that is closed already.
 void unmap_buf_ring(io_uring_buf_ring* buffers, std::uint32_t entries) noexcept;
 
+/// io_uring_register_napi() of liburing 2.6 (Linux 6.9). False where the kernel cannot.
+[[nodiscard]] bool register_napi(const io_uring& ring, std::uint32_t microseconds) noexcept;
+
 /// Tell ThreadSanitizer that a ring's memory goes back to the kernel, or has come from it: liburing
 /// maps and unmaps without libc, so that the same addresses in two threads look like a race.
 /// Nothing in other builds.

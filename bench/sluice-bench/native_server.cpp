@@ -106,7 +106,6 @@ private:
     sluice::loop_settings loop;
     loop.backend = settings_.backend;
     loop.busy_poll_us = settings_.busy_poll_us;
-    loop.multishot_receive = settings_.multishot;
     sluice::error e = loop_->open(loop);
     if (e != sluice::error::none) {
       throw explain_open(e, settings_);

@@ -115,7 +115,6 @@ void add_server(CLI::App& program, command& chosen, const char* name, const char
       ->add_option("--busy-poll", s.busy_poll_us,
                    "Look for data so many microseconds before sleeping")
       ->check(CLI::Range(0, 1'000'000));
-  server->add_flag("--multishot", s.multishot, "io_uring: one request per connection");
   server->add_option("--buffer-bytes", s.copy_buffer_bytes, "The buffer of --take copy")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(1, 1 << 30))

@@ -45,6 +45,8 @@ struct loop_stats {
 
   const char* backend = ""; // "uring" or "epoll"; static storage
   const char* kernels = ""; // "avx2", ...; static storage
+  // 1: the kernel polls the network devices of our sockets while busy_poll_us looks for events.
+  std::uint64_t polls_devices = 0;
 };
 
 /// Counters of one connection; the rules of loop_stats apply.

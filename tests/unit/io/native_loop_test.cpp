@@ -329,6 +329,51 @@ TEST_P(native_loop, stats_count_and_fill_only_the_room_there_is) {
   EXPECT_EQ(older.size_bytes, offsetof(loop_stats, connections_accepted));
 }
 
+TEST_P(native_loop, busy_polling_delivers_wakes_and_stops) {
+  loop_settings_.busy_poll_us = 300;
+  std::size_t messages = 0;
+  handler_.slice = [&](connection& c, const view& v) {
+    EXPECT_EQ(c.send(v.type(), v.bytes()), error::none);
+    ++messages;
+    c.home().stop();
+  };
+  serve();
+  raw_client peer = connected();
+  struct step {
+    loop* on;
+    raw_client* peer;
+    bytes wire;
+  } next{&on_, &peer, make_.frame(opcode::binary, true, test::pattern(64))};
+  for (std::size_t round = 1; round <= 20; ++round) {
+    // Odd rounds: the message is there before run(); even rounds: another thread brings it while
+    // run() spins or sleeps.
+    std::thread other;
+    if (round % 2 == 1) {
+      ASSERT_EQ(peer.try_send(next.wire), next.wire.size());
+    } else {
+      other = std::thread([&next] {
+        static_cast<void>(next.on->post(
+            [](void* context) noexcept {
+              const step& now = *static_cast<step*>(context);
+              static_cast<void>(now.peer->try_send(now.wire));
+            },
+            &next));
+      });
+    }
+    EXPECT_EQ(on_.run(), error::none);
+    EXPECT_EQ(messages, round);
+    if (other.joinable()) {
+      other.join();
+    }
+    const auto back = peer.read_frame();
+    ASSERT_TRUE(back.has_value());
+    EXPECT_EQ(back->payload.size(), 64u);
+  }
+  loop_stats now;
+  on_.stats(now);
+  EXPECT_LE(now.polls_devices, GetParam() == io_backend::uring ? 1u : 0u);
+}
+
 TEST_P(native_loop, the_log_hook_hears_of_violations) {
   static std::vector<std::string> lines; // the loop still writes when the fixture takes it down
   lines.clear();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "winhttp/websocket_decisions.hpp"
+
 #include <sluice/winhttp.h>
 
 #include <atomic>
@@ -67,11 +69,11 @@ public:
     set_context(parent.context());
   }
 
-  /// Calls the callback on this thread if there is one and the mask has the bit (NOT-08, NOT-10).
-  /// No lock may be held (NOT-04). `info` is valid during the call only (NOT-01).
+  /// Calls the callback on this thread if there is one and the mask lets it pass (NOT-08 to
+  /// NOT-10). No lock may be held (NOT-04). `info` is valid during the call only (NOT-01).
   void notify(DWORD status, void* info, DWORD info_bytes) const noexcept {
     const WINHTTP_STATUS_CALLBACK target = callback();
-    if (target != nullptr && (callback_mask() & status) != 0) {
+    if (target != nullptr && passes(callback_mask(), status)) {
       target(handle(), context(), status, info, info_bytes);
     }
   }
@@ -92,6 +94,15 @@ public:
 
   void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref() noexcept;
+
+  /// NOT-08, and for the two that ALL_COMPLETIONS does not hold, NOT-09 (decision X-37).
+  [[nodiscard]] static constexpr bool passes(DWORD mask, DWORD status) noexcept {
+    constexpr DWORD closing =
+        WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE | WINHTTP_CALLBACK_STATUS_SHUTDOWN_COMPLETE;
+    return (mask & status) != 0 ||
+           ((status & closing) != 0 &&
+            (mask & decision::completions_mask) == decision::completions_mask);
+  }
 
 protected:
   /// A derived class is made with memory::create() and has `object` as its first base, so that the

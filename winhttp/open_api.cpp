@@ -131,7 +131,8 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   if ((flags & ~WINHTTP_FLAG_SECURE_DEFAULTS) != 0) {
     return finish(ERROR_INVALID_PARAMETER, nullptr);
   }
-  if (flags != 0) {
+  const bool asynchronous = flags == WINHTTP_FLAG_ASYNC;
+  if (flags != 0 && !asynchronous) {
     return finish(ERROR_NOT_SUPPORTED, nullptr);
   }
   DWORD code = check_access_type(access_type, proxy, bypass);
@@ -141,7 +142,7 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   }
   HINTERNET handle = nullptr;
   if (code == ERROR_SUCCESS) {
-    code = publish(memory::create<session>(std::move(agent), access_type), handle);
+    code = publish(memory::create<session>(std::move(agent), access_type, asynchronous), handle);
   }
   return finish(code, handle);
 }

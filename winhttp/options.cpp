@@ -132,6 +132,7 @@ constexpr row rows[] = {
      dword_option::ipv6_fast_fallback},
     {SLUICE_OPTION_BACKEND_NAME, none, on_all, shape::special},
     {SLUICE_OPTION_KERNEL_NAME, none, on_all, shape::special},
+    {SLUICE_OPTION_LOOP_THREADS, on_session, on_session, shape::special},
 };
 
 const row* find_row(DWORD option) noexcept {

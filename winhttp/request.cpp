@@ -199,6 +199,7 @@ void request::drop_exchange() noexcept {
     head_.reset();
   }
   response_body_.start_empty();
+  has_read_ahead_ = false;
   inbox_.clear();
   if (transport_.is_open()) {
     notify(WINHTTP_CALLBACK_STATUS_CLOSING_CONNECTION, nullptr, 0);

@@ -85,6 +85,10 @@ public:
   [[nodiscard]] HINTERNET parent_handle() const noexcept override { return parent_->handle(); }
 
   [[nodiscard]] dword_options& dwords() noexcept { return dwords_; }
+  [[nodiscard]] connection& parent() const noexcept { return *parent_; }
+  /// HND-03: completions are notifications, and the functions below that end in _async run the
+  /// others on worker threads.
+  [[nodiscard]] bool asynchronous() const noexcept { return parent_->parent().asynchronous(); }
 
   /// GET-07. `lines` is UTF-8; nothing is changed on failure.
   [[nodiscard]] DWORD add_headers(std::string_view lines, DWORD modifiers) noexcept;
@@ -104,6 +108,17 @@ public:
   [[nodiscard]] DWORD query_data_available(DWORD& available) noexcept;          // GET-26
   [[nodiscard]] DWORD read_data(std::span<std::byte> to, DWORD& read) noexcept; // GET-27
 
+  // Of asynchronous handles (request_async.cpp). 0: exactly one completion comes, perhaps before
+  // they return. Any other code: none comes.
+
+  /// GET-14, GET-15, HSK-51: completes when the head of the response has been read.
+  [[nodiscard]] DWORD send_async(std::string_view extra_lines, std::span<const std::byte> body,
+                                 DWORD_PTR new_context) noexcept;
+  /// HSK-50, HSK-52, GET-20.
+  [[nodiscard]] DWORD receive_response_async() noexcept;
+  [[nodiscard]] DWORD query_data_available_async() noexcept;
+  [[nodiscard]] DWORD read_data_async(std::span<std::byte> to) noexcept;
+
   /// Hands the connection of a 101 over, once per exchange. Waits for the response if nobody has
   /// received it yet (CUP-16). ERROR_INVALID_OPERATION: the upgrade option is not set or nothing
   /// was sent (CUP-03), the status is not 101 (CUP-04), the connection was taken already (CUP-05),
@@ -113,6 +128,7 @@ public:
 
 private:
   friend class exchange_claim;
+  struct job;
 
   enum class phase : std::uint8_t {
     idle,     // nothing sent, or the last exchange failed
@@ -125,7 +141,20 @@ private:
   void set_phase(phase reached) noexcept;
   void drop_exchange() noexcept;
 
+  // request_async.cpp
+  [[nodiscard]] bool try_claim() noexcept {
+    return !claimed_.exchange(true, std::memory_order_acquire);
+  }
+  void unclaim() noexcept { claimed_.store(false, std::memory_order_release); }
+  [[nodiscard]] DWORD start_job(job* made) noexcept;
+  [[nodiscard]] DWORD claim_for_body() noexcept;
+  void run_send(std::span<const std::byte> body) noexcept;
+  void run_receive() noexcept;
+  void notify_error(DWORD_PTR call, DWORD code) const noexcept;
+
   // request_send.cpp
+  [[nodiscard]] DWORD send_claimed(std::string_view extra_lines, std::span<const std::byte> body,
+                                   DWORD_PTR new_context) noexcept;
   [[nodiscard]] DWORD send_once() noexcept;
   [[nodiscard]] DWORD prepare(memory::growable<char>& head) noexcept;
   void append_generated(header_list& fields, std::string_view agent) const noexcept;
@@ -138,6 +167,11 @@ private:
   [[nodiscard]] DWORD receive_claimed() noexcept;
   [[nodiscard]] DWORD read_head() noexcept;
   [[nodiscard]] DWORD read_final_head() noexcept;
+  void begin_head() noexcept;
+  [[nodiscard]] DWORD read_heads() noexcept;
+  void read_ahead() noexcept;
+  [[nodiscard]] DWORD query_claimed(DWORD& available) noexcept;
+  [[nodiscard]] DWORD read_claimed(std::span<std::byte> to, DWORD& read) noexcept;
   [[nodiscard]] DWORD accept_head() noexcept;
   [[nodiscard]] error read_input(io::time_point deadline) noexcept;
   [[nodiscard]] DWORD read_body_input() noexcept;
@@ -175,6 +209,8 @@ private:
   phase phase_ = phase::idle;
   std::optional<http_response_head> head_; // for others from phase::answered on
   bool ok_ = true;
+  bool send_running_ = false;   // a worker is inside run_send()
+  bool receive_wanted_ = false; // and goes on with ReceiveResponse (HSK-52)
 
   // The claim's owner alone.
   std::span<const std::byte> body_{}; // of the caller, during send() only
@@ -186,6 +222,8 @@ private:
   slice_queue inbox_;
   io::time_point response_deadline_ = io::no_deadline;
   response_body response_body_;
+  bool has_read_ahead_ = false; // the final head, or the failure to read it, is there already
+  DWORD read_ahead_code_ = 0;
 };
 
 /// Makes the calling thread the owner of a request's exchange for its scope, if nobody is.

@@ -61,8 +61,9 @@ BOOL WINAPI WinHttpSendRequest(HINTERNET request_handle, LPCWSTR headers, DWORD 
       return finish(code);
     }
   }
-  return finish(
-      on->send(lines.view(), {static_cast<const std::byte*>(optional), optional_length}, context));
+  const std::span body(static_cast<const std::byte*>(optional), optional_length);
+  return finish(on->asynchronous() ? on->send_async(lines.view(), body, context)
+                                   : on->send(lines.view(), body, context));
 }
 
 BOOL WINAPI WinHttpReceiveResponse(HINTERNET request_handle, LPVOID reserved) {
@@ -72,7 +73,10 @@ BOOL WINAPI WinHttpReceiveResponse(HINTERNET request_handle, LPVOID reserved) {
   const pin pinned(request_handle);
   DWORD code = ERROR_SUCCESS;
   request* const on = pinned.as<request>(code);
-  return finish(on == nullptr ? code : on->receive_response());
+  if (on == nullptr) {
+    return finish(code);
+  }
+  return finish(on->asynchronous() ? on->receive_response_async() : on->receive_response());
 }
 
 BOOL WINAPI WinHttpQueryHeaders(HINTERNET request_handle, DWORD info_level, LPCWSTR name,
@@ -93,6 +97,9 @@ BOOL WINAPI WinHttpQueryDataAvailable(HINTERNET request_handle, LPDWORD availabl
   if (on == nullptr) {
     return finish(code);
   }
+  if (on->asynchronous()) {
+    return finish(on->query_data_available_async());
+  }
   DWORD ready = 0;
   code = on->query_data_available(ready);
   if (code == ERROR_SUCCESS && available != nullptr) {
@@ -102,12 +109,18 @@ BOOL WINAPI WinHttpQueryDataAvailable(HINTERNET request_handle, LPDWORD availabl
 }
 
 BOOL WINAPI WinHttpReadData(HINTERNET request_handle, LPVOID buffer, DWORD to_read, LPDWORD read) {
-  if (read == nullptr || (buffer == nullptr && to_read != 0)) {
+  if (buffer == nullptr && to_read != 0) {
     return finish(ERROR_INVALID_PARAMETER);
   }
   const pin pinned(request_handle);
   DWORD code = ERROR_SUCCESS;
   request* const on = pinned.as<request>(code);
-  return finish(on == nullptr ? code
-                              : on->read_data({static_cast<std::byte*>(buffer), to_read}, *read));
+  const std::span to(static_cast<std::byte*>(buffer), to_read);
+  if (on != nullptr && on->asynchronous()) {
+    return finish(on->read_data_async(to));
+  }
+  if (read == nullptr) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  return finish(on == nullptr ? code : on->read_data(to, *read));
 }

@@ -61,7 +61,7 @@ DWORD request::receive_claimed() noexcept {
   return code;
 }
 
-DWORD request::read_final_head() noexcept {
+void request::begin_head() noexcept {
   const bool has_limit = dwords_.was_set(dword_option::receive_response_timeout);
   response_deadline_ =
       deadline_after(has_limit ? dwords_.timeout(dword_option::receive_response_timeout)
@@ -70,8 +70,10 @@ DWORD request::read_final_head() noexcept {
   bounds.max_head_bytes = dwords_.get(dword_option::max_response_header_bytes);
   bounds.max_headers = max_response_fields;
   head_.emplace(bounds);
+}
 
-  notify(WINHTTP_CALLBACK_STATUS_RECEIVING_RESPONSE, nullptr, 0);
+// Reads heads up to the final one.
+DWORD request::read_heads() noexcept {
   const DWORD max_interim = dwords_.get(dword_option::max_status_continue);
   for (DWORD interim = 0;; ++interim) {
     if (const DWORD code = read_head(); code != ERROR_SUCCESS) {
@@ -79,13 +81,31 @@ DWORD request::read_final_head() noexcept {
     }
     DWORD status = head_->status();
     if (status >= HTTP_STATUS_OK || status == HTTP_STATUS_SWITCH_PROTOCOLS) {
-      break;
+      return ERROR_SUCCESS;
     }
     if (interim == max_interim) {
       return ERROR_WINHTTP_INVALID_SERVER_RESPONSE;
     }
     notify(WINHTTP_CALLBACK_STATUS_INTERMEDIATE_RESPONSE, &status, sizeof(status)); // HSK-27
     head_->reset();
+  }
+}
+
+// HSK-51: what read_final_head() will find, a failure included.
+void request::read_ahead() noexcept {
+  begin_head();
+  read_ahead_code_ = read_heads();
+  has_read_ahead_ = true;
+}
+
+DWORD request::read_final_head() noexcept {
+  const bool is_there = std::exchange(has_read_ahead_, false);
+  if (!is_there) {
+    begin_head();
+  }
+  notify(WINHTTP_CALLBACK_STATUS_RECEIVING_RESPONSE, nullptr, 0);
+  if (const DWORD code = is_there ? read_ahead_code_ : read_heads(); code != ERROR_SUCCESS) {
+    return code;
   }
   auto head_bytes = static_cast<DWORD>(head_->raw().size());
   notify(WINHTTP_CALLBACK_STATUS_RESPONSE_RECEIVED, &head_bytes, sizeof(head_bytes));
@@ -142,6 +162,10 @@ DWORD request::query_data_available(DWORD& available) noexcept {
   if (phase_ == phase::idle || phase_ == phase::sent) {
     return ERROR_WINHTTP_INCORRECT_HANDLE_STATE;
   }
+  return query_claimed(available);
+}
+
+DWORD request::query_claimed(DWORD& available) noexcept {
   for (;;) {
     const response_body::progress now = response_body_.peek(inbox_);
     if (now.code != ERROR_SUCCESS || now.finished || !now.needs_input) {
@@ -163,6 +187,10 @@ DWORD request::read_data(std::span<std::byte> to, DWORD& read) noexcept {
   if (phase_ == phase::idle || phase_ == phase::sent) {
     return ERROR_WINHTTP_INCORRECT_HANDLE_STATE;
   }
+  return read_claimed(to, read);
+}
+
+DWORD request::read_claimed(std::span<std::byte> to, DWORD& read) noexcept {
   for (;;) {
     const response_body::progress now = response_body_.read(inbox_, to.subspan(read));
     read += static_cast<DWORD>(now.copied_bytes);

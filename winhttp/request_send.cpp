@@ -45,6 +45,11 @@ DWORD request::send(std::string_view extra_lines, std::span<const std::byte> bod
   if (!claim) {
     return ERROR_INVALID_OPERATION;
   }
+  return send_claimed(extra_lines, body, new_context);
+}
+
+DWORD request::send_claimed(std::string_view extra_lines, std::span<const std::byte> body,
+                            DWORD_PTR new_context) noexcept {
   const bool upgrades = upgrade_.load(std::memory_order_relaxed);
   if (upgrades && !body.empty()) {
     return ERROR_INVALID_PARAMETER; // GET-18, decision X-07

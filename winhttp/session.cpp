@@ -1,6 +1,7 @@
 #include "winhttp/session.hpp"
 
 #include "core/client_handshake.hpp"
+#include "winhttp/async_loop.hpp"
 #include "winhttp/proxy.hpp"
 #include "winhttp/text.hpp"
 
@@ -20,14 +21,41 @@ DWORD take_agent(std::wstring_view wide, memory::growable<char>& agent) noexcept
   return is_field_value(agent.view()) ? ERROR_SUCCESS : ERROR_INVALID_PARAMETER;
 }
 
-session::session(memory::growable<char>&& agent, DWORD access_type) noexcept
-    : object(of_kind), access_type_(access_type), agent_(std::move(agent)) {}
+session::session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous) noexcept
+    : object(of_kind), access_type_(access_type), asynchronous_(asynchronous),
+      agent_(std::move(agent)) {}
 
 session::~session() {
+  for (async_loop* const started : loops_) {
+    if (started != nullptr) {
+      started->release();
+    }
+  }
   notify_closing();
 } // HND-12: after the last child
 
+DWORD session::next_loop(async_loop*& found) noexcept {
+  const std::lock_guard guard(lock_);
+  async_loop*& next = loops_[next_loop_++ % loop_threads_];
+  const DWORD code = next == nullptr ? async_loop::start(next) : DWORD{ERROR_SUCCESS};
+  found = next;
+  return code;
+}
+
 DWORD session::set_option(DWORD option, const void* buffer, DWORD length) noexcept {
+  if (option == SLUICE_OPTION_LOOP_THREADS) {
+    DWORD threads = 0;
+    const DWORD code = take_dword(buffer, length, threads);
+    if (code != ERROR_SUCCESS) {
+      return code;
+    }
+    if (threads == 0 || threads > SLUICE_MAX_LOOP_THREADS) {
+      return ERROR_INVALID_PARAMETER;
+    }
+    const std::lock_guard guard(lock_);
+    loop_threads_ = threads;
+    return ERROR_SUCCESS;
+  }
   if (option == WINHTTP_OPTION_PROXY) {
     DWORD type = 0;
     const DWORD code = take_proxy(buffer, length, type);
@@ -53,6 +81,10 @@ DWORD session::set_option(DWORD option, const void* buffer, DWORD length) noexce
 }
 
 DWORD session::query_option(DWORD option, void* buffer, DWORD* length) noexcept {
+  if (option == SLUICE_OPTION_LOOP_THREADS) {
+    const std::lock_guard guard(lock_);
+    return give_value(loop_threads_, buffer, length);
+  }
   if (option == WINHTTP_OPTION_PROXY) {
     return give_proxy(access_type_.load(std::memory_order_relaxed), buffer, length);
   }

@@ -4,10 +4,16 @@
 #include "winhttp/object.hpp"
 #include "winhttp/options.hpp"
 
+#include <sluice/extensions.h>
+
+#include <array>
+#include <cstddef>
 #include <mutex>
 #include <string_view>
 
 namespace sluice::winhttp {
+
+class async_loop;
 
 /// Checks and converts a user agent; empty stays empty. ERROR_INVALID_PARAMETER for what may not
 /// stand in a header value.
@@ -18,7 +24,7 @@ class session final : public object {
 public:
   static constexpr handle_kind of_kind = handle_kind::session;
 
-  session(memory::growable<char>&& agent, DWORD access_type) noexcept;
+  session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous = false) noexcept;
   ~session() override;
 
   DWORD set_option(DWORD option, const void* buffer, DWORD length) noexcept override;
@@ -29,14 +35,25 @@ public:
     return access_type_.load(std::memory_order_relaxed);
   }
 
+  /// HND-03: decides the mode of all descendants.
+  [[nodiscard]] bool asynchronous() const noexcept { return asynchronous_; }
+
+  /// The loop thread for the next socket of an asynchronous session, started when it is first
+  /// needed; `found` holds no reference of its own and is good while the session is.
+  [[nodiscard]] DWORD next_loop(async_loop*& found) noexcept;
+
   /// Appends the value of the User-Agent header; nothing if there is none (GET-01).
   void append_agent(memory::growable<char>& to) const noexcept;
 
 private:
   dword_options dwords_;
   std::atomic<DWORD> access_type_;
+  const bool asynchronous_;
   mutable std::mutex lock_;
-  memory::growable<char> agent_; // under lock_
+  memory::growable<char> agent_; // under lock_, as what follows
+  std::array<async_loop*, SLUICE_MAX_LOOP_THREADS> loops_{};
+  DWORD loop_threads_ = 1;
+  std::size_t next_loop_ = 0;
 };
 
 } // namespace sluice::winhttp

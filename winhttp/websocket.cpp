@@ -1,5 +1,7 @@
 #include "winhttp/websocket.hpp"
 
+#include "core/memory.hpp"
+#include "winhttp/async_socket.hpp"
 #include "winhttp/options.hpp"
 
 #include <cstdlib>
@@ -29,11 +31,36 @@ websocket::websocket() noexcept
       wire_(link_, receive_cancel_), last_data_sent_(last_keepalive_.time_since_epoch().count()),
       keepalive_ms_(default_keepalive_ms()) {}
 
+websocket::~websocket() {
+  memory::destroy(async_);
+}
+
+DWORD websocket::become_asynchronous(async_loop& on, connection& parent,
+                                     DWORD read_ahead_bytes) noexcept {
+  async_ = memory::create<async_socket>(*this, on, parent, read_ahead_bytes);
+  return async_ != nullptr ? DWORD{ERROR_SUCCESS} : DWORD{ERROR_NOT_ENOUGH_MEMORY};
+}
+
+void websocket::set_keepalive(std::chrono::milliseconds interval) noexcept {
+  keepalive_ms_.store(static_cast<DWORD>(interval.count()), std::memory_order_relaxed);
+  if (async_ != nullptr) {
+    async_->keepalive_changed();
+  }
+}
+
+void websocket::on_released() noexcept {
+  if (async_ != nullptr) {
+    async_->on_released(); // HANDLE_CLOSING comes after what is pending
+  } else {
+    notify_closing();
+  }
+}
+
 // HND-18: no close frame. The descriptor goes with the object, when the last call has left.
 void websocket::on_close() noexcept {
   {
     const std::lock_guard lock(mutex_);
-    handle_closed_ = true;
+    state_.handle_closed = true;
     sent_.notify_all();
   }
   receive_cancel_.request();

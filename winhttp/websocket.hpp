@@ -8,6 +8,7 @@
 #include "winhttp/websocket_decisions.hpp"
 #include "winhttp/websocket_gate.hpp"
 #include "winhttp/websocket_link.hpp"
+#include "winhttp/websocket_state.hpp"
 #include "winhttp/websocket_wire.hpp"
 
 #include <atomic>
@@ -21,6 +22,10 @@
 
 namespace sluice::winhttp {
 
+class async_loop;
+class async_socket;
+class connection;
+
 /// What stands behind the handle of a WebSocket. The functions are those of the API without their
 /// checks of pointers and handles; each returns a Win32 code. Any thread may call any of them, with
 /// the object pinned.
@@ -31,14 +36,17 @@ namespace sluice::winhttp {
 ///   wire_   whoever holds it sends; it has a lock of its own.
 ///   mutex_  the states of the sending side and of the close, for short looks and changes, never
 ///           across a call that blocks.
-/// The parts of the state model: S.busy = sending_, S.shut = shut_, C.pending = closing_,
-/// C.done = closing_ and no longer inside close(), R.closed = the gate refuses and
-/// close_status_known_, L.failed = link_.failure().
+/// The parts of the state model: R.closed = the gate refuses and the close status is known,
+/// L.failed = link_.failure(), the others in websocket_state.
+///
+/// That is how a synchronous handle works. One of an asynchronous session has an async_socket,
+/// which is asked instead and shares rx_, link_, mutex_, state_ and the options.
 class websocket final : public object {
 public:
   static constexpr handle_kind of_kind = handle_kind::websocket;
 
   websocket() noexcept;
+  ~websocket() override;
 
   // Before the handle is given to the application.
 
@@ -69,17 +77,22 @@ public:
   /// The peer's close frame, once it is known; it does not change any more.
   [[nodiscard]] DWORD close_status(const close_info*& found) noexcept;
 
+  /// Makes the socket asynchronous, once, when it is connected and has its handle: its calls go to
+  /// asynchronous() instead. ERROR_NOT_ENOUGH_MEMORY.
+  [[nodiscard]] DWORD become_asynchronous(async_loop& on, connection& parent,
+                                          DWORD read_ahead_bytes) noexcept;
+  /// nullptr for a synchronous socket.
+  [[nodiscard]] async_socket* asynchronous() const noexcept { return async_; }
+
   void on_close() noexcept override;
-  void on_released() noexcept override { notify_closing(); }
+  void on_released() noexcept override;
   DWORD set_option(DWORD option, const void* buffer, DWORD length) noexcept override;
   DWORD query_option(DWORD option, void* buffer, DWORD* length) noexcept override;
   [[nodiscard]] HINTERNET parent_handle() const noexcept override { return request_; }
 
   /// The keep-alive interval without the lower bound of the option (OPT-05). Any thread; a Receive
   /// that is blocked at this moment still waits for the end of the old interval.
-  void set_keepalive(std::chrono::milliseconds interval) noexcept {
-    keepalive_ms_.store(static_cast<DWORD>(interval.count()), std::memory_order_relaxed);
-  }
+  void set_keepalive(std::chrono::milliseconds interval) noexcept;
 
   // To look at from tests, while no other thread is in a call.
 
@@ -89,7 +102,7 @@ public:
   [[nodiscard]] io::time_point keepalive_due() const noexcept;
 
 private:
-  enum class open_message : std::uint8_t { none, text, binary };
+  friend class async_socket;
 
   // websocket_receive.cpp
   [[nodiscard]] DWORD receive_slowly(std::span<std::byte> to, DWORD& bytes,
@@ -100,15 +113,14 @@ private:
   [[nodiscard]] static DWORD use_loop(io::loop*& on) noexcept;
 
   // websocket_send.cpp
-  [[nodiscard]] DWORD begin_send(WINHTTP_WEB_SOCKET_BUFFER_TYPE type, opcode& op) noexcept;
   void end_send(WINHTTP_WEB_SOCKET_BUFFER_TYPE type, bool sent) noexcept;
 
   // websocket_close.cpp
   [[nodiscard]] DWORD run_close(bool send_frame, std::span<const std::byte> payload) noexcept;
   [[nodiscard]] DWORD discard_until_close(io::loop& on, io::time_point deadline) noexcept;
-  void note_violation(error reason) noexcept;
 
   // Every Receive uses these.
+  async_socket* async_ = nullptr; // ours
   receive_gate gate_;
   message_rx rx_;
 
@@ -127,14 +139,8 @@ private:
   HINTERNET request_ = nullptr;
 
   std::mutex mutex_;
-  std::condition_variable sent_; // sending_ became false, or the handle was closed
-  bool handle_closed_ = false;
-  bool sending_ = false;             // a data Send is in flight
-  bool shut_ = false;                // our close frame is sent or about to be
-  bool closing_ = false;             // Close was called
-  bool close_status_known_ = false;  // the peer's close frame was delivered (QCS-07)
-  bool close_frame_invalid_ = false; // the peer's close frame broke the rules (QCS-13)
-  open_message open_message_ = open_message::none; // of ours, left open by the last Send
+  std::condition_variable sent_; // no longer sending, or the handle was closed
+  websocket_state state_;        // under mutex_
 };
 
 } // namespace sluice::winhttp

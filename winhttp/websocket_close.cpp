@@ -1,3 +1,4 @@
+#include "winhttp/async_socket.hpp"
 #include "winhttp/error_map.hpp"
 #include "winhttp/handle_table.hpp"
 #include "winhttp/websocket.hpp"
@@ -15,20 +16,13 @@ namespace sluice::winhttp {
 DWORD websocket::shutdown(std::span<const std::byte> payload) noexcept {
   {
     std::unique_lock lock(mutex_);
-    if (shut_ || closing_) {
-      return ERROR_INVALID_OPERATION; // SHD-08
+    if (const DWORD code = state_.begin_shutdown(link_.failure()); code != ERROR_SUCCESS) {
+      return code;
     }
-    if (const DWORD latched = link_.failure(); latched != 0) {
-      return decision::call_on_failed_link(latched);
-    }
-    if (sending_ && !decision::shutdown_waits_for_send) {
-      return decision::concurrent_call;
-    }
-    shut_ = true; // further Sends fail at once (SHD-06)
-    while (sending_ && !handle_closed_) {
+    while (state_.sending && !state_.handle_closed) {
       sent_.wait(lock);
     }
-    if (handle_closed_) {
+    if (state_.handle_closed) {
       return ERROR_WINHTTP_OPERATION_CANCELLED;
     }
   }
@@ -47,15 +41,9 @@ DWORD websocket::close(std::span<const std::byte> payload) noexcept {
   bool send_frame = false;
   {
     const std::lock_guard lock(mutex_);
-    if (closing_ || sending_) {
-      return ERROR_INVALID_OPERATION; // CLO-27, CLO-23
+    if (const DWORD code = state_.begin_close(link_.failure(), send_frame); code != ERROR_SUCCESS) {
+      return code;
     }
-    if (const DWORD latched = link_.failure(); latched != 0) {
-      return decision::call_on_failed_link(latched); // CLO-28
-    }
-    closing_ = true;
-    send_frame = !shut_; // CLO-03
-    shut_ = true;
     gate_.refuse();
   }
   receive_cancel_.request(); // a blocked Receive returns ERROR_WINHTTP_OPERATION_CANCELLED (CLO-21)
@@ -66,7 +54,7 @@ DWORD websocket::close(std::span<const std::byte> payload) noexcept {
     link_.fail(code, true); // CLO-07
   } else {
     const std::lock_guard lock(mutex_);
-    close_status_known_ = true;
+    state_.close_status_known = true;
   }
   gate_.leave();
   return code;
@@ -78,7 +66,7 @@ DWORD websocket::run_close(bool send_frame, std::span<const std::byte> payload) 
     // on_close() sets this before it requests the cancel, so a request that close() has just undone
     // is seen here.
     const std::lock_guard lock(mutex_);
-    if (handle_closed_) {
+    if (state_.handle_closed) {
       return ERROR_WINHTTP_OPERATION_CANCELLED;
     }
   }
@@ -105,8 +93,10 @@ DWORD websocket::discard_until_close(io::loop& on, io::time_point deadline) noex
     switch (got.status) {
     case rx_status::close:
       return ERROR_SUCCESS;
-    case rx_status::failed:
-      note_violation(got.reason);
+    case rx_status::failed: {
+      const std::lock_guard lock(mutex_);
+      state_.note_violation(got.reason);
+    }
       return to_win32(got.reason); // CLO-09
     case rx_status::need_input:
       break;
@@ -137,20 +127,13 @@ DWORD websocket::discard_until_close(io::loop& on, io::time_point deadline) noex
   }
 }
 
-void websocket::note_violation(error reason) noexcept {
-  const std::lock_guard lock(mutex_);
-  close_frame_invalid_ = reason == error::close_payload_length ||
-                         reason == error::close_status_code || reason == error::close_reason_utf8;
-}
-
 DWORD websocket::close_status(const close_info*& found) noexcept {
   const std::lock_guard lock(mutex_);
-  if (close_status_known_) {
+  const DWORD code = state_.check_close_status();
+  if (code == ERROR_SUCCESS) {
     found = &rx_.peer_close(); // nobody receives any more
-    return ERROR_SUCCESS;
   }
-  return close_frame_invalid_ ? ERROR_WINHTTP_INVALID_SERVER_RESPONSE // QCS-13
-                              : ERROR_INVALID_OPERATION;              // QCS-07, QCS-12
+  return code;
 }
 
 namespace {
@@ -187,9 +170,11 @@ private:
 };
 
 using close_call = DWORD (websocket::*)(std::span<const std::byte> payload) noexcept;
+using async_close_call = DWORD (async_socket::*)(std::span<const std::byte> payload) noexcept;
 
-[[nodiscard]] DWORD call_with_close_payload(close_call call, HINTERNET socket, USHORT status,
-                                            const void* reason, DWORD reason_bytes) noexcept {
+[[nodiscard]] DWORD call_with_close_payload(close_call call, async_close_call async_call,
+                                            HINTERNET socket, USHORT status, const void* reason,
+                                            DWORD reason_bytes) noexcept {
   close_payload payload;
   if (const DWORD code = payload.assign(status, reason, reason_bytes); code != ERROR_SUCCESS) {
     return code;
@@ -197,7 +182,11 @@ using close_call = DWORD (websocket::*)(std::span<const std::byte> payload) noex
   const pin pinned(socket);
   DWORD code = ERROR_SUCCESS;
   auto* const found = pinned.as<websocket>(code);
-  return found == nullptr ? code : (found->*call)(payload.bytes());
+  if (found == nullptr) {
+    return code;
+  }
+  async_socket* const async = found->asynchronous();
+  return async != nullptr ? (async->*async_call)(payload.bytes()) : (found->*call)(payload.bytes());
 }
 
 } // namespace
@@ -206,13 +195,15 @@ using close_call = DWORD (websocket::*)(std::span<const std::byte> payload) noex
 extern "C" DWORD WINAPI WinHttpWebSocketShutdown(HINTERNET socket, USHORT status, PVOID reason,
                                                  DWORD reason_length) {
   using namespace sluice::winhttp;
-  return call_with_close_payload(&websocket::shutdown, socket, status, reason, reason_length);
+  return call_with_close_payload(&websocket::shutdown, &async_socket::shutdown, socket, status,
+                                 reason, reason_length);
 }
 
 extern "C" DWORD WINAPI WinHttpWebSocketClose(HINTERNET socket, USHORT status, PVOID reason,
                                               DWORD reason_length) {
   using namespace sluice::winhttp;
-  return call_with_close_payload(&websocket::close, socket, status, reason, reason_length);
+  return call_with_close_payload(&websocket::close, &async_socket::close, socket, status, reason,
+                                 reason_length);
 }
 
 extern "C" DWORD WINAPI WinHttpWebSocketQueryCloseStatus(HINTERNET socket, USHORT* status,

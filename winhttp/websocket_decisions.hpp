@@ -34,6 +34,13 @@ inline constexpr bool answer_violation_with_close_frame = true;
 /// CLOSE (or a value that is no buffer type) as the type of a Send.
 inline constexpr DWORD send_of_non_data_type = ERROR_INVALID_PARAMETER;
 
+/// AsyncResult.dwResult of every error of a socket; Operation says which call it was.
+inline constexpr DWORD_PTR socket_error_result = 0;
+
+/// CLOSE_COMPLETE and SHUTDOWN_COMPLETE also pass a mask that has these (NOT-09).
+inline constexpr DWORD completions_mask =
+    WINHTTP_CALLBACK_FLAG_READ_COMPLETE | WINHTTP_CALLBACK_FLAG_WRITE_COMPLETE;
+
 /// the peer takes not one byte for the send timeout; the link has failed then.
 inline constexpr DWORD send_without_progress = ERROR_WINHTTP_TIMEOUT;
 

@@ -1,3 +1,4 @@
+#include "winhttp/async_socket.hpp"
 #include "winhttp/error_map.hpp"
 #include "winhttp/handle_table.hpp"
 #include "winhttp/websocket.hpp"
@@ -11,18 +12,6 @@
 // network, the end of the stream.
 
 namespace sluice::winhttp {
-namespace {
-
-[[nodiscard]] constexpr WINHTTP_WEB_SOCKET_BUFFER_TYPE type_of(rx_result piece) noexcept {
-  if (piece.text) {
-    return piece.message_end ? WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE
-                             : WINHTTP_WEB_SOCKET_UTF8_FRAGMENT_BUFFER_TYPE;
-  }
-  return piece.message_end ? WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE
-                           : WINHTTP_WEB_SOCKET_BINARY_FRAGMENT_BUFFER_TYPE;
-}
-
-} // namespace
 
 inline DWORD websocket::receive(std::span<std::byte> to, DWORD& bytes,
                                 WINHTTP_WEB_SOCKET_BUFFER_TYPE& type) noexcept {
@@ -37,7 +26,7 @@ inline DWORD websocket::receive(std::span<std::byte> to, DWORD& bytes,
   }
   gate_.leave();
   bytes = static_cast<DWORD>(got.bytes);
-  type = type_of(got);
+  type = buffer_type_of(got);
   return ERROR_SUCCESS;
 }
 
@@ -51,12 +40,12 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
     switch (got.status) {
     case rx_status::piece:
       bytes = static_cast<DWORD>(got.bytes);
-      type = type_of(got);
+      type = buffer_type_of(got);
       finished = true;
       break;
     case rx_status::close: { // RCV-60, RCV-62: the answer is the application's
       const std::lock_guard lock(mutex_);
-      close_status_known_ = true;
+      state_.close_status_known = true;
       gate_.refuse();
       bytes = 0;
       type = WINHTTP_WEB_SOCKET_CLOSE_BUFFER_TYPE;
@@ -125,7 +114,7 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
 bool websocket::was_cancelled(bool by_close_itself) noexcept {
   receive_cancel_.reset();
   const std::lock_guard lock(mutex_);
-  if (!handle_closed_ && (!closing_ || by_close_itself)) {
+  if (!state_.handle_closed && (!state_.closing || by_close_itself)) {
     return false;
   }
   receive_cancel_.request(); // it is for good
@@ -148,7 +137,10 @@ DWORD websocket::fail_protocol(io::loop*& on, error reason) noexcept {
     return decision::call_on_failed_link(link_.failure());
   }
   input_ended_ = true;
-  note_violation(reason);
+  {
+    const std::lock_guard lock(mutex_);
+    state_.note_violation(reason);
+  }
   const DWORD latched = link_.latch(to_win32(reason)); // from here on no Send begins
   if (decision::answer_violation_with_close_frame && use_loop(on) == ERROR_SUCCESS) {
     wire_.post_close(close_status_for(reason));
@@ -173,6 +165,9 @@ extern "C" DWORD WINAPI WinHttpWebSocketReceive(HINTERNET socket, PVOID buffer, 
   auto* const found = pinned.as<websocket>(code);
   if (found == nullptr) [[unlikely]] {
     return code; // RCV-05
+  }
+  if (async_socket* const async = found->asynchronous()) {
+    return async->receive({static_cast<std::byte*>(buffer), length}); // RCV-04
   }
   if (bytes_read == nullptr || type == nullptr) [[unlikely]] {
     return decision::missing_out_pointer; // RCV-03

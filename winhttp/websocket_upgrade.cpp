@@ -1,4 +1,5 @@
 #include "core/memory.hpp"
+#include "winhttp/async_socket.hpp"
 #include "winhttp/handle_table.hpp"
 #include "winhttp/last_error.hpp"
 #include "winhttp/request.hpp"
@@ -23,7 +24,17 @@ namespace {
     return code;
   }
   upgraded taken;
-  code = from.take_upgraded(taken);
+  if (from.asynchronous()) {
+    async_loop* loop = nullptr;
+    code = from.parent().parent().next_loop(loop);
+    if (code == ERROR_SUCCESS) {
+      code = socket->become_asynchronous(*loop, from.parent(),
+                                         from.dwords().get(dword_option::receive_buffer_bytes));
+    }
+  }
+  if (code == ERROR_SUCCESS) {
+    code = from.take_upgraded(taken);
+  }
   while (code == ERROR_SUCCESS && !taken.behind_head.empty()) {
     const slice next = taken.behind_head.take_front();
     if (!socket->inbox().push(next)) {
@@ -38,6 +49,9 @@ namespace {
   socket->connect(std::move(taken.transport), taken.send_timeout, from.handle());
   socket->set_callback(from.callback(), from.callback_mask());
   socket->set_context(context); // HND-05: never inherited
+  if (async_socket* const async = socket->asynchronous()) {
+    async->start();
+  }
   made = handle;
   return ERROR_SUCCESS;
 }

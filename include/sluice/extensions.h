@@ -14,3 +14,12 @@
 /// Name of the kernels that copy, unmask and validate payload in this process: L"scalar", L"avx2"
 /// and so on. WinHttpQueryOption as above; cannot be set.
 #define SLUICE_OPTION_KERNEL_NAME 0x10001u
+
+/// How many threads serve the WebSockets of an asynchronous session: a DWORD from 1 (the default)
+/// to SLUICE_MAX_LOOP_THREADS. Each socket belongs to one of them for its life, in turn, and its
+/// READ_COMPLETE comes on that thread. WinHttpSetOption and WinHttpQueryOption on a session;
+/// sockets that exist stay where they are. ERROR_INVALID_PARAMETER for another number,
+/// ERROR_INSUFFICIENT_BUFFER for another length, ERROR_WINHTTP_INCORRECT_HANDLE_TYPE elsewhere. A
+/// synchronous session keeps the value and does nothing with it.
+#define SLUICE_OPTION_LOOP_THREADS 0x10002u
+#define SLUICE_MAX_LOOP_THREADS 64u

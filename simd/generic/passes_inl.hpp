@@ -129,7 +129,8 @@ public:
     }
     if (n <= 8 * size) {
       // Two shapes, the second not shorter than a vector.
-      const std::size_t cut = (n >= 5 * size ? 4 : 3) * size;
+      std::size_t cut = (n >= 5 * size ? 4 : 3) * size;
+      __asm__("" : "+r"(cut)); // or gcc chooses anew for each place that depends on it
       const pass_end end = pass({d, s, cut, key, before}).template four<position::start>(0, before);
       const pass rest({d, s, n, key, before});
       return end.bad ? end : rest.last(cut, Kind.checks ? rest.four_behind(cut) : 0);

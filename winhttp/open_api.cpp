@@ -2,6 +2,7 @@
 
 #include "core/client_handshake.hpp"
 #include "core/memory.hpp"
+#include "simd/kernels.hpp"
 #include "winhttp/connection.hpp"
 #include "winhttp/handle_table.hpp"
 #include "winhttp/last_error.hpp"
@@ -134,6 +135,9 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   const bool asynchronous = flags == WINHTTP_FLAG_ASYNC;
   if (flags != 0 && !asynchronous) {
     return finish(ERROR_NOT_SUPPORTED, nullptr);
+  }
+  if (!simd::forced_kernel_ok()) {
+    return finish(ERROR_WINHTTP_INTERNAL_ERROR, nullptr); // as for SLUICE_BACKEND
   }
   DWORD code = check_access_type(access_type, proxy, bypass);
   memory::growable<char> agent;

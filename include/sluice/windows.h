@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <wchar.h> /* on Windows <stdio.h> and <string.h> declare wprintf() and wcslen() */
 
 #ifdef __cplusplus
 extern "C" {

@@ -486,10 +486,12 @@ typedef struct _WINHTTP_WEB_SOCKET_STATUS {
 /// @param user_agent   value of the User-Agent header; NULL or empty = no such header.
 /// @param access_type  WINHTTP_ACCESS_TYPE_...; names are accepted with NAMED_PROXY only. Requests
 ///                     connect directly: NAMED_PROXY fails with ERROR_NOT_SUPPORTED.
-/// @param flags        0. WINHTTP_FLAG_ASYNC and WINHTTP_FLAG_SECURE_DEFAULTS fail with
-///                     ERROR_NOT_SUPPORTED.
+/// @param flags        0, or WINHTTP_FLAG_ASYNC: handles of this session and below work
+///                     asynchronously, and report to the callback of WinHttpSetStatusCallback.
+///                     WINHTTP_FLAG_SECURE_DEFAULTS fails with ERROR_NOT_SUPPORTED.
 /// @return a handle for WinHttpCloseHandle, or NULL: ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED,
-///         ERROR_NOT_ENOUGH_MEMORY, ERROR_WINHTTP_OUT_OF_HANDLES.
+///         ERROR_NOT_ENOUGH_MEMORY, ERROR_WINHTTP_OUT_OF_HANDLES, ERROR_WINHTTP_INTERNAL_ERROR
+///         (SLUICE_FORCE_KERNEL names a kernel that is unknown or that this CPU cannot run).
 WINHTTPAPI HINTERNET WINAPI WinHttpOpen(_In_opt_z_ LPCWSTR user_agent, _In_ DWORD access_type,
                                         _In_opt_z_ LPCWSTR proxy, _In_opt_z_ LPCWSTR bypass,
                                         _In_ DWORD flags);
@@ -510,8 +512,7 @@ WINHTTPAPI HINTERNET WINAPI WinHttpConnect(_In_ HINTERNET session, _In_z_ LPCWST
 /// @param version       NULL or "HTTP/1.1" or "HTTP/1.0".
 /// @param referrer      value of the Referer header; NULL = none.
 /// @param accept_types  NULL-terminated array for the Accept header; NULL = none.
-/// @param flags         WINHTTP_FLAG_... of this function. WINHTTP_FLAG_SECURE is accepted here,
-/// but
+/// @param flags         WINHTTP_FLAG_... of this function. WINHTTP_FLAG_SECURE is accepted, but
 ///                      sending such a request fails with ERROR_NOT_SUPPORTED, never in plain text.
 /// @return a handle, or NULL: as WinHttpConnect.
 WINHTTPAPI HINTERNET WINAPI WinHttpOpenRequest(_In_ HINTERNET connection, _In_opt_z_ LPCWSTR verb,
@@ -532,13 +533,45 @@ WINHTTPAPI HINTERNET WINAPI WinHttpOpenRequest(_In_ HINTERNET connection, _In_op
 BOOLAPI WinHttpAddRequestHeaders(_In_ HINTERNET request, _In_ LPCWSTR headers,
                                  _In_ DWORD headers_length, _In_ DWORD modifiers);
 
+// clang-format off
 /// Sets or reads an option. DWORD options take exactly 4 bytes (otherwise
-/// ERROR_INSUFFICIENT_BUFFER, for the WEB_SOCKET options ERROR_INVALID_PARAMETER), CONTEXT_VALUE
-/// takes a pointer-sized one. Strings are counted in WCHARs when set, in bytes when queried. On a
-/// query `*length` is the room in bytes and becomes the size of the value; too little room is
-/// ERROR_INSUFFICIENT_BUFFER with the size needed.
+/// ERROR_INSUFFICIENT_BUFFER, for CLOSE_TIMEOUT and KEEPALIVE_INTERVAL of a socket
+/// ERROR_INVALID_PARAMETER), CONTEXT_VALUE takes a pointer-sized one. Strings are counted in
+/// WCHARs when set, in bytes when queried. On a query `*length` is the room in bytes and becomes
+/// the size of the value; too little room is ERROR_INSUFFICIENT_BUFFER with the size needed.
 /// Unknown options fail with ERROR_WINHTTP_INVALID_OPTION, options of another handle kind with
-/// ERROR_WINHTTP_INCORRECT_HANDLE_TYPE.
+/// ERROR_WINHTTP_INCORRECT_HANDLE_TYPE. A value that a session has is the default of handles that
+/// are opened below it later. S, C, R, W: session, connection, request, WebSocket; capital = set
+/// and query, small = query alone, (x) = set alone.
+///
+///   RESOLVE_TIMEOUT, CONNECT_TIMEOUT,            S c R  milliseconds, 0 and -1 = none; defaults
+///   SEND_TIMEOUT, RECEIVE_TIMEOUT                       none, 60000, 30000, 30000
+///   RECEIVE_RESPONSE_TIMEOUT                     S c R  milliseconds; 90000 until it is set, read
+///                                                       as -1; no bound of a socket's Receive
+///   UPGRADE_TO_WEB_SOCKET                         (R)   no value; the next exchange is an upgrade
+///   WEB_SOCKET_RECEIVE_BUFFER_SIZE               S R    bytes, 32768; no limit of messages
+///   WEB_SOCKET_SEND_BUFFER_SIZE                  S R    bytes, 32768; below 16 an upgrade fails
+///   WEB_SOCKET_CLOSE_TIMEOUT                     W      milliseconds, 10000; 0 and -1 = none
+///   WEB_SOCKET_KEEPALIVE_INTERVAL                (W)    milliseconds, 30000, at least 15000
+///   CONTEXT_VALUE                                S C R W  what callbacks get
+///   HANDLE_TYPE, PARENT_HANDLE                   s c r w
+///   SECURITY_FLAGS                               R      SECURITY_FLAG_IGNORE_..., see there
+///   SECURE_PROTOCOLS                             (S)    WINHTTP_FLAG_SECURE_PROTOCOL_...
+///   DISABLE_FEATURE, ENABLE_FEATURE              (R)    WINHTTP_DISABLE_..., WINHTTP_ENABLE_...
+///   REDIRECT_POLICY                              S R    WINHTTP_OPTION_REDIRECT_POLICY_...
+///   MAX_HTTP_AUTOMATIC_REDIRECTS                 S R    count, 10
+///   MAX_HTTP_STATUS_CONTINUE                     S R    count of 1xx answers, 10
+///   MAX_RESPONSE_HEADER_SIZE                     S R    bytes, 65536
+///   REJECT_USERPWD_IN_URL                        S R    not 0: such a redirect is refused
+///   URL, HTTP_PROTOCOL_USED                      r
+///   PROXY                                        S R    WINHTTP_PROXY_INFO
+///   USER_AGENT                                   S      string
+///   WORKER_THREAD_COUNT                          s c r  0
+/// Kept and read back without effect: CONNECT_RETRIES, MAX_CONNS_PER_SERVER,
+/// MAX_CONNS_PER_1_0_SERVER, AUTOLOGON_POLICY, MAX_RESPONSE_DRAIN_SIZE,
+/// ASSURED_NON_BLOCKING_CALLBACKS, ENABLE_HTTP_PROTOCOL, IPV6_FAST_FALLBACK. The options of this
+/// library alone are in <sluice/extensions.h>.
+// clang-format on
 BOOLAPI WinHttpSetOption(_In_opt_ HINTERNET handle, _In_ DWORD option, _In_opt_ LPVOID buffer,
                          _In_ DWORD length);
 BOOLAPI WinHttpQueryOption(_In_ HINTERNET handle, _In_ DWORD option, _Out_opt_ LPVOID buffer,
@@ -561,7 +594,7 @@ BOOLAPI WinHttpSetTimeouts(_In_ HINTERNET handle, _In_ int resolve, _In_ int con
 /// Connects and sends the request; blocks. May be called again after a completed exchange.
 /// @param headers         added as by WinHttpAddRequestHeaders with ADD and REPLACE; NULL = none.
 /// @param optional        body, sent right behind the head; an upgrade request takes none.
-/// @param total_length    length of the whole body; must equal `optional_length`.
+/// @param total_length    length of the whole body; `optional_length`, or 0.
 /// @param context         non-zero: the request's new context value.
 /// @return FALSE: ERROR_WINHTTP_NAME_NOT_RESOLVED, ERROR_WINHTTP_CANNOT_CONNECT,
 ///         ERROR_WINHTTP_TIMEOUT, ERROR_WINHTTP_CONNECTION_ERROR,
@@ -667,19 +700,18 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketSend(_In_ HINTERNET socket,
 /// @param length      in bytes, at least 1.
 /// @param bytes_read  0 is no end: empty frames and messages exist.
 /// @param type        BINARY or UTF8, from the frame that opened the message; MESSAGE if these
-/// bytes
-///                    end it, else FRAGMENT; CLOSE with 0 bytes for the peer's close frame (see
-///                    WinHttpWebSocketQueryCloseStatus), which this call does not answer. Text is
-///                    valid UTF-8 as a whole message; a piece may end inside a code point.
+///                    bytes are its end, else FRAGMENT; CLOSE with 0 bytes for the peer's close
+///                    frame (see WinHttpWebSocketQueryCloseStatus), which this call does not
+///                    answer. Text is valid UTF-8 as a whole message; a piece may end inside a
+///                    code point.
 /// @return 0, or (bytes_read and type are not written then)
-///         ERROR_INVALID_PARAMETER         NULL pointer or `length` 0
-///         ERROR_INVALID_OPERATION         another Receive is active; CLOSE was delivered; after
-///                                         Close
-///         ERROR_WINHTTP_OPERATION_CANCELLED  Close was called or the handle closed meanwhile
-///         ERROR_WINHTTP_CONNECTION_ERROR  the stream ended without a close frame, or was reset
-///         ERROR_WINHTTP_INVALID_SERVER_RESPONSE  the peer broke RFC 6455; the connection is
-///         dropped ERROR_WINHTTP_TIMEOUT           a Send on this socket had timed out
-///         ERROR_NOT_ENOUGH_MEMORY         nothing is lost, the call may be repeated.
+///         ERROR_INVALID_PARAMETER: NULL pointer or `length` 0.
+///         ERROR_INVALID_OPERATION: another Receive is active, CLOSE was delivered, after Close.
+///         ERROR_WINHTTP_OPERATION_CANCELLED: Close was called or the handle closed meanwhile.
+///         ERROR_WINHTTP_CONNECTION_ERROR: the stream ended without a close frame, or was reset.
+///         ERROR_WINHTTP_INVALID_SERVER_RESPONSE: the peer broke RFC 6455; it is disconnected.
+///         ERROR_WINHTTP_TIMEOUT: a Send on this socket had timed out.
+///         ERROR_NOT_ENOUGH_MEMORY: nothing is lost, the call may be repeated.
 ///         The connection's errors are repeated by every later call; data that came before them is
 ///         delivered first.
 /// Threads: beside a Send; one Receive at a time, from any thread each. Cost with data buffered:
@@ -694,9 +726,8 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketReceive(_In_ HINTERNET socket, _Out_ PVO
 ///                       (and without reason).
 /// @param reason         bytes, sent as they are; NULL only with `reason_length` 0.
 /// @param reason_length  0 to 123.
-/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (a
-/// second
-///         Shutdown, or after Close); every other code means that the connection is gone:
+/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (after
+///         a Shutdown or Close); every other code means that the connection is gone:
 ///         ERROR_WINHTTP_CONNECTION_ERROR, ERROR_WINHTTP_TIMEOUT (SEND_TIMEOUT), what failed it
 ///         earlier, ERROR_WINHTTP_OPERATION_CANCELLED (the handle was closed),
 ///         ERROR_NOT_ENOUGH_MEMORY, ERROR_WINHTTP_INTERNAL_ERROR.
@@ -708,9 +739,8 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketShutdown(_In_ HINTERNET socket, _In_ USH
 /// drops data until the peer's close frame; does not wait when that was received before. Bounded by
 /// WEB_SOCKET_CLOSE_TIMEOUT. The handle stays open. Parameters as WinHttpWebSocketShutdown; after a
 /// Shutdown they are checked and not used.
-/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (a
-/// second
-///         Close, or a Send in progress); every other code means that the connection is gone:
+/// @return 0, or ERROR_INVALID_PARAMETER (the socket is as before), ERROR_INVALID_OPERATION (after
+///         a Close, or a Send in progress); every other code means that the connection is gone:
 ///         ERROR_WINHTTP_TIMEOUT, ERROR_WINHTTP_CONNECTION_ERROR (FIN or reset instead of a close
 ///         frame), ERROR_WINHTTP_INVALID_SERVER_RESPONSE, what failed it earlier,
 ///         ERROR_WINHTTP_OPERATION_CANCELLED (the handle was closed), ERROR_NOT_ENOUGH_MEMORY,

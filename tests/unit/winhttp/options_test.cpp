@@ -3,6 +3,7 @@
 #include "backend_fixture.hpp"
 #include "support/winhttp_client.hpp"
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -453,6 +454,19 @@ TEST_F(options, proxy_information_names_no_proxy) {
     info = {WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, nullptr, nullptr};
     EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, &info, sizeof(info)), ok);
   }
+}
+
+// In a process of its own, because the kernel is chosen once.
+TEST_F(options, a_kernel_that_does_not_exist_is_an_error_of_the_session) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        ::setenv("SLUICE_FORCE_KERNEL", "no-such-kernel", 1);
+        const HINTERNET session =
+            WinHttpOpen(nullptr, WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
+        std::exit(session == nullptr && GetLastError() == ERROR_WINHTTP_INTERNAL_ERROR ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 } // namespace

@@ -57,6 +57,42 @@ totals receive_all(message_rx& rx, bytes& wire, std::size_t slice_bytes, bytes& 
   return seen;
 }
 
+// The kernels in use, counting the bytes that each kind of pass goes over.
+struct passes {
+  std::uint64_t in_place = 0;
+  std::uint64_t copied = 0;
+  std::uint64_t copied_text = 0;
+};
+passes counted;
+
+const simd::kernel_table counting_kernels = {
+    "counting",
+    [](std::byte* p, std::size_t n, std::uint32_t key) noexcept {
+      counted.in_place += n;
+      simd::active_kernels().unmask(p, n, key);
+    },
+    [](std::byte* d, const std::byte* s, std::size_t n, std::uint32_t key) noexcept {
+      counted.copied += n;
+      simd::active_kernels().unmask_copy(d, s, n, key);
+    },
+    [](const std::byte* s, std::size_t n, simd::utf8_state& state) noexcept {
+      counted.in_place += n;
+      return simd::active_kernels().validate(s, n, state);
+    },
+    [](std::byte* d, const std::byte* s, std::size_t n, simd::utf8_state& state) noexcept {
+      counted.copied_text += n;
+      return simd::active_kernels().validate_copy(d, s, n, state);
+    },
+    [](std::byte* p, std::size_t n, std::uint32_t key, simd::utf8_state& state) noexcept {
+      counted.in_place += n;
+      return simd::active_kernels().unmask_validate(p, n, key, state);
+    },
+    [](std::byte* d, const std::byte* s, std::size_t n, std::uint32_t key,
+       simd::utf8_state& state) noexcept {
+      counted.copied_text += n;
+      return simd::active_kernels().unmask_validate_copy(d, s, n, key, state);
+    }};
+
 class cost : public testing::TestWithParam<role> {
 protected:
   frame_maker make{GetParam()};
@@ -93,6 +129,34 @@ TEST_P(cost, no_allocation_and_one_copy_per_message) {
     EXPECT_EQ(rx.stats().messages, turns * messages);
     EXPECT_EQ(rx.stats().payload_bytes, turns * payload);
     EXPECT_EQ(rx.stats().copied_bytes, rx.stats().payload_bytes);
+  }
+}
+
+// Unmasking, checking and copying are one pass; a plain memcpy() does for unmasked binary payload.
+TEST_P(cost, each_payload_byte_is_passed_over_once) {
+  bytes wire;
+  std::uint64_t text = 0;
+  std::uint64_t binary = 0;
+  for (const std::size_t size : {1u, 16u, 125u, 126u, 1000u, 70000u}) {
+    test::append(wire, make.frame(opcode::text, false, letters(size)));
+    test::append(wire, make.frame(opcode::continuation, true, letters(size)));
+    test::append(wire, make.frame(opcode::binary, true, pattern(size)));
+    text += 2 * size;
+    binary += size;
+  }
+  bytes to(65536);
+  for (const std::size_t slice_bytes : {wire.size(), std::size_t{4096}, std::size_t{97}}) {
+    message_rx rx(GetParam(), {}, counting_kernels);
+    counted = {};
+    (void)receive_all(rx, wire, slice_bytes, to, 1);
+    EXPECT_EQ(rx.stats().copied_bytes, text + binary);
+    EXPECT_EQ(counted.in_place, 0u);
+    EXPECT_EQ(counted.copied_text, text);
+    if (GetParam() == role::server) {
+      EXPECT_EQ(counted.copied, binary);
+    } else {
+      EXPECT_LE(counted.copied, binary);
+    }
   }
 }
 

@@ -132,6 +132,13 @@ constexpr row rows[] = {
      dword_option::ipv6_fast_fallback},
     {SLUICE_OPTION_BACKEND_NAME, none, on_all, shape::special},
     {SLUICE_OPTION_KERNEL_NAME, none, on_all, shape::special},
+    {SLUICE_OPTION_TLS_CA_FILE, on_session, none, shape::special},
+    {SLUICE_OPTION_TLS_CA_DIRECTORY, on_session, none, shape::special},
+    {SLUICE_OPTION_TLS_CA_PEM, on_session, none, shape::special},
+    {SLUICE_OPTION_TLS_REVOCATION_FILE, on_session, none, shape::special},
+    {SLUICE_OPTION_TLS_CLIENT_CERTIFICATE, on_session, none, shape::special},
+    {SLUICE_OPTION_TLS_KEY_LOG, on_session, none, shape::special},
+    {SLUICE_OPTION_TLS_VERSION, none, on_request, shape::special},
     {SLUICE_OPTION_LOOP_THREADS, on_session, on_session, shape::special},
 };
 
@@ -283,6 +290,10 @@ DWORD query_option(object& of, DWORD option, void* buffer, DWORD* length) noexce
     return (found->set_on & kind) != 0 || option == WINHTTP_OPTION_WEB_SOCKET_KEEPALIVE_INTERVAL
                ? ERROR_INVALID_PARAMETER
                : ERROR_WINHTTP_INCORRECT_HANDLE_TYPE;
+  }
+  if (option == WINHTTP_OPTION_SECURITY_FLAGS) { // TLS-01
+    return give_value(dwords_of(of).get(found->value) | static_cast<request&>(of).security(),
+                      buffer, length);
   }
   if (found->form == shape::dword) {
     return give_value(dwords_of(of).get(found->value), buffer, length);

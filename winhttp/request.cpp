@@ -3,6 +3,8 @@
 #include "winhttp/proxy.hpp"
 #include "winhttp/text.hpp"
 
+#include <sluice/extensions.h>
+
 #include <utility>
 
 namespace sluice::winhttp {
@@ -134,6 +136,8 @@ DWORD request::query_option(DWORD option, void* buffer, DWORD* length) noexcept 
   }
   case WINHTTP_OPTION_PROXY:
     return give_proxy(access_type_.load(std::memory_order_relaxed), buffer, length);
+  case SLUICE_OPTION_TLS_VERSION:
+    return give_value(tls_version_.load(std::memory_order_relaxed), buffer, length);
   case WINHTTP_OPTION_HTTP_PROTOCOL_USED: // HSK-08: always HTTP/1.1
     return give_value(DWORD{0}, buffer, length);
   default:

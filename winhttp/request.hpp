@@ -85,6 +85,10 @@ public:
   [[nodiscard]] HINTERNET parent_handle() const noexcept override { return parent_->handle(); }
 
   [[nodiscard]] dword_options& dwords() noexcept { return dwords_; }
+  /// TLS-01: SECURITY_FLAG_SECURE and a strength after the handshake of an exchange, else 0.
+  [[nodiscard]] DWORD security() const noexcept {
+    return security_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] connection& parent() const noexcept { return *parent_; }
   /// HND-03: completions are notifications, and the functions below that end in _async run the
   /// others on worker threads.
@@ -161,6 +165,9 @@ private:
   void append_head(memory::growable<char>& head, const header_list& fields) const noexcept;
   [[nodiscard]] bool goes_out(const header_list::field& field) const noexcept;
   [[nodiscard]] DWORD connect() noexcept;
+  [[nodiscard]] DWORD start_tls(io::loop& on) noexcept;
+  [[nodiscard]] DWORD fail_tls(DWORD bits) noexcept;
+  [[nodiscard]] DWORD transport_failure(error failed) const noexcept;
   [[nodiscard]] DWORD transmit(memory::growable<char>& head) noexcept;
 
   // request_receive.cpp
@@ -194,6 +201,8 @@ private:
   std::atomic<bool> upgrade_{false}; // never taken back (GET-08)
   std::atomic<bool> revocation_{false};
   std::atomic<DWORD> access_type_;
+  std::atomic<DWORD> security_{0};    // of the connection: SECURITY_FLAG_...
+  std::atomic<DWORD> tls_version_{0}; // of the connection: WINHTTP_FLAG_SECURE_PROTOCOL_...
   dword_options dwords_;
   io::cancel_source cancel_;
 
@@ -217,7 +226,8 @@ private:
   bool had_body_ = false;
   DWORD exchange_send_buffer_bytes_ = 0;
   handshake_key key_{};
-  memory::growable<char> offered_; // subprotocols of the request
+  memory::growable<char> offered_;  // subprotocols of the request
+  io::time_point connecting_since_; // to the address that was tried last
   io::stream transport_;
   slice_queue inbox_;
   io::time_point response_deadline_ = io::no_deadline;

@@ -131,7 +131,7 @@ DWORD request::read_head() noexcept {
     }
     const error failed = read_input(deadline);
     if (failed != error::none) { // HSK-29
-      return to_win32(failed == error::end_of_stream ? error::response_truncated : failed);
+      return transport_failure(failed == error::end_of_stream ? error::response_truncated : failed);
     }
   }
 }

@@ -92,11 +92,6 @@ DWORD request::send_claimed(std::string_view extra_lines, std::span<const std::b
 }
 
 DWORD request::send_once() noexcept {
-  // The flag of WinHttpOpenRequest alone selects TLS (GET-05). It is not offered, and plain text is
-  // no answer to somebody who asked for it.
-  if (current_.secure) {
-    return ERROR_NOT_SUPPORTED;
-  }
   memory::growable<char> head;
   DWORD code = prepare(head);
   if (code == ERROR_SUCCESS) {
@@ -213,15 +208,81 @@ DWORD request::connect() noexcept {
   if (const error failed = io::loop::for_this_thread(on); failed != error::none) {
     return to_win32(failed);
   }
+  const auto connecting = [](void* context, const char* address) noexcept {
+    static_cast<request*>(static_cast<object*>(context))->connecting_since_ = io::clock::now();
+    observe<WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER>(context, address);
+  };
   const io::connect_observer observer{static_cast<object*>(this),
                                       &observe<WINHTTP_CALLBACK_STATUS_RESOLVING_NAME>,
-                                      &observe<WINHTTP_CALLBACK_STATUS_NAME_RESOLVED>,
-                                      &observe<WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER>,
+                                      &observe<WINHTTP_CALLBACK_STATUS_NAME_RESOLVED>, connecting,
                                       &observe<WINHTTP_CALLBACK_STATUS_CONNECTED_TO_SERVER>};
   const io::connect_timeouts timeouts{dwords_.timeout(dword_option::resolve_timeout),
                                       dwords_.timeout(dword_option::connect_timeout)};
-  return to_win32(io::connect(*on, {current_.host.data(), current_.port}, timeouts, &cancel_,
-                              &observer, transport_));
+  security_.store(0, std::memory_order_relaxed);
+  tls_version_.store(0, std::memory_order_relaxed);
+  const error failed = io::connect(*on, {current_.host.data(), current_.port}, timeouts, &cancel_,
+                                   &observer, transport_);
+  if (failed != error::none) {
+    return to_win32(failed);
+  }
+  // The flag of WinHttpOpenRequest alone selects TLS, or the scheme of a redirect (GET-05).
+  return current_.secure ? start_tls(*on) : DWORD{ERROR_SUCCESS};
+}
+
+DWORD request::start_tls(io::loop& on) noexcept {
+  io::tls_context_ref context;
+  if (const DWORD code = parent_->parent().security().context(context); code != ERROR_SUCCESS) {
+    return code;
+  }
+  memory::growable<char> host;
+  host.append(current_.host_view().substr(0, current_.host_view().find('%'))); // without a zone
+  host.append('\0');
+  if (!host.ok()) {
+    return ERROR_NOT_ENOUGH_MEMORY;
+  }
+  io::tls_peer peer;
+  peer.host = host.data();
+  peer.port = current_.port;
+  peer.ignored_faults = ignored_faults(dwords_.get(dword_option::security_flags));
+  peer.check_revocation = revocation_.load(std::memory_order_relaxed); // TLS-15
+  if (!choose_versions(dwords_.get(dword_option::secure_protocols), peer.lowest, peer.highest)) {
+    return fail_tls(WINHTTP_CALLBACK_STATUS_FLAG_SECURITY_CHANNEL_ERROR); // TLS-11
+  }
+  const std::chrono::milliseconds patience = dwords_.timeout(dword_option::connect_timeout);
+  const io::time_point deadline =
+      patience.count() == 0 ? io::no_deadline : connecting_since_ + patience; // TMO-07
+  const error failed = transport_.start_tls(on, context, peer, deadline, &cancel_);
+  if (failed == error::tls_certificate) { // TLS-05
+    return fail_tls(secure_failure_bits(transport_.tls().faults & ~peer.ignored_faults));
+  }
+  if (failed == error::tls_handshake && !transport_.tls().lacked_certificate) { // TLS-07
+    return fail_tls(WINHTTP_CALLBACK_STATUS_FLAG_SECURITY_CHANNEL_ERROR);
+  }
+  if (failed != error::none) {
+    return transport_failure(failed);
+  }
+  const io::tls_facts facts = transport_.tls();
+  security_.store(security_of(facts), std::memory_order_relaxed);
+  tls_version_.store(facts.protocol_version == io::tls_version_number(io::tls_version::tls1_3)
+                         ? WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3
+                         : WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2,
+                     std::memory_order_relaxed);
+  return ERROR_SUCCESS;
+}
+
+DWORD request::fail_tls(DWORD bits) noexcept {
+  notify(WINHTTP_CALLBACK_STATUS_SECURE_FAILURE, &bits, sizeof(bits));
+  return ERROR_WINHTTP_SECURE_FAILURE;
+}
+
+// TLS-10: a server that does not get the certificate it asked for ends the connection, in TLS 1.3
+// only once the handshake is done for us.
+DWORD request::transport_failure(error failed) const noexcept {
+  const bool ended_by_peer = failed == error::tls_handshake || failed == error::tls_record ||
+                             failed == error::connection_lost;
+  return ended_by_peer && transport_.is_tls() && transport_.tls().lacked_certificate
+             ? DWORD{ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED}
+             : to_win32(failed);
 }
 
 DWORD request::transmit(memory::growable<char>& head) noexcept {
@@ -245,7 +306,7 @@ DWORD request::transmit(memory::growable<char>& head) noexcept {
     failed = transport_.write(*on, body, patience, &cancel_);
   }
   if (failed != error::none) {
-    return to_win32(failed);
+    return transport_failure(failed);
   }
   DWORD sent = total > MAXDWORD ? MAXDWORD : static_cast<DWORD>(total);
   notify(WINHTTP_CALLBACK_STATUS_REQUEST_SENT, &sent, sizeof(sent));

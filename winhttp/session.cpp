@@ -56,6 +56,9 @@ DWORD session::set_option(DWORD option, const void* buffer, DWORD length) noexce
     loop_threads_ = threads;
     return ERROR_SUCCESS;
   }
+  if (security_store::has_option(option)) {
+    return security_.set_option(option, buffer, length);
+  }
   if (option == WINHTTP_OPTION_PROXY) {
     DWORD type = 0;
     const DWORD code = take_proxy(buffer, length, type);

@@ -3,6 +3,7 @@
 #include "core/memory.hpp"
 #include "winhttp/object.hpp"
 #include "winhttp/options.hpp"
+#include "winhttp/security.hpp"
 
 #include <sluice/extensions.h>
 
@@ -31,6 +32,7 @@ public:
   DWORD query_option(DWORD option, void* buffer, DWORD* length) noexcept override;
 
   [[nodiscard]] dword_options& dwords() noexcept { return dwords_; }
+  [[nodiscard]] security_store& security() noexcept { return security_; }
   [[nodiscard]] DWORD access_type() const noexcept {
     return access_type_.load(std::memory_order_relaxed);
   }
@@ -47,6 +49,7 @@ public:
 
 private:
   dword_options dwords_;
+  security_store security_;
   std::atomic<DWORD> access_type_;
   const bool asynchronous_;
   mutable std::mutex lock_;

@@ -512,8 +512,8 @@ WINHTTPAPI HINTERNET WINAPI WinHttpConnect(_In_ HINTERNET session, _In_z_ LPCWST
 /// @param version       NULL or "HTTP/1.1" or "HTTP/1.0".
 /// @param referrer      value of the Referer header; NULL = none.
 /// @param accept_types  NULL-terminated array for the Accept header; NULL = none.
-/// @param flags         WINHTTP_FLAG_... of this function. WINHTTP_FLAG_SECURE is accepted, but
-///                      sending such a request fails with ERROR_NOT_SUPPORTED, never in plain text.
+/// @param flags         WINHTTP_FLAG_... of this function. WINHTTP_FLAG_SECURE: over TLS 1.2 or
+///                      1.3; whom to trust is said by SECURITY_FLAGS and <sluice/extensions.h>.
 /// @return a handle, or NULL: as WinHttpConnect.
 WINHTTPAPI HINTERNET WINAPI WinHttpOpenRequest(_In_ HINTERNET connection, _In_opt_z_ LPCWSTR verb,
                                                _In_opt_z_ LPCWSTR object,
@@ -599,7 +599,8 @@ BOOLAPI WinHttpSetTimeouts(_In_ HINTERNET handle, _In_ int resolve, _In_ int con
 /// @return FALSE: ERROR_WINHTTP_NAME_NOT_RESOLVED, ERROR_WINHTTP_CANNOT_CONNECT,
 ///         ERROR_WINHTTP_TIMEOUT, ERROR_WINHTTP_CONNECTION_ERROR,
 ///         ERROR_WINHTTP_OPERATION_CANCELLED, ERROR_INVALID_PARAMETER, ERROR_INVALID_OPERATION
-///         (another call is active), ERROR_NOT_SUPPORTED (WINHTTP_FLAG_SECURE),
+///         (another call is active), ERROR_WINHTTP_SECURE_FAILURE (TLS; what is wrong came with
+///         WINHTTP_CALLBACK_STATUS_SECURE_FAILURE), ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED,
 ///         ERROR_NOT_ENOUGH_MEMORY (also for an upgrade with a WEB_SOCKET_SEND_BUFFER_SIZE below
 ///         16), ERROR_WINHTTP_INTERNAL_ERROR.
 BOOLAPI WinHttpSendRequest(_In_ HINTERNET request, _In_opt_ LPCWSTR headers,

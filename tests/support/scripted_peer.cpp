@@ -233,6 +233,7 @@ void peer_connection::start_tls(const tls_server_settings& how) {
       fail("the client ended inside the TLS handshake");
     }
   }
+  unread_ = fresh->open({}); // what came with the end of the handshake
   tls_ = std::move(fresh);
 }
 

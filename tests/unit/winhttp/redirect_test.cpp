@@ -253,7 +253,7 @@ TEST_F(redirects, HSK_43_X_13_unusable_locations) {
             static_cast<DWORD>(ERROR_WINHTTP_INVALID_URL));
   // Never in plain text what was to be secure.
   EXPECT_EQ(code_of_location("https://127.0.0.1:" + port + "/"),
-            static_cast<DWORD>(ERROR_NOT_SUPPORTED));
+            static_cast<DWORD>(ERROR_WINHTTP_CANNOT_CONNECT));
 }
 
 TEST_F(redirects, HSK_42_the_new_url_is_told_and_queried) {

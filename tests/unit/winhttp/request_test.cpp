@@ -133,14 +133,20 @@ TEST_F(requests, GET_18_X_07_an_upgrade_takes_no_body_and_a_body_must_be_complet
 
 TEST_F(requests, GET_05_a_secure_request_is_never_sent_in_plain_text) {
   scripted_peer peer([](scripted_peer& on) {
-    peer_connection to = on.accept(); // the request without the flag, and nothing before it
+    {
+      peer_connection to = on.accept_plain();
+      EXPECT_EQ(to.read_raw().substr(0, 2), "\x16\x03"); // a handshake record (RFC 8446 5.1)
+      to.send_raw("HTTP/1.1 400 Bad Request\r\n\r\n");
+      (void)to.read_raw(); // an alert
+    }
+    peer_connection to = on.accept_plain(); // the request without the flag
     EXPECT_EQ(to.read_request().substr(0, 8), "GET /two");
     to.send_response("HTTP/1.1 400 Bad Request");
     to.expect_eof();
   });
   client c(peer.port(), L"/one", WINHTTP_FLAG_SECURE);
   EXPECT_FALSE(c.send());
-  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_NOT_SUPPORTED));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_SECURE_FAILURE)); // TLS-07
   EXPECT_FALSE(c.receive());
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_WINHTTP_INCORRECT_HANDLE_STATE)); // GET-19
   c.request = WinHttpOpenRequest(c.connection, L"GET", L"/two", nullptr, nullptr, nullptr, 0);

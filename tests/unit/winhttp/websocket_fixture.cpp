@@ -144,16 +144,19 @@ void socket_pair::send_paced(std::string_view bytes, const std::function<bool()>
   }
 }
 
+HINTERNET open_request(HINTERNET connection) {
+  const HINTERNET made = WinHttpOpenRequest(connection, L"GET", L"/", nullptr, nullptr, nullptr,
+                                            tls_is_wanted() ? WINHTTP_FLAG_SECURE : 0);
+  DWORD ignored = SECURITY_FLAG_IGNORE_UNKNOWN_CA;
+  WinHttpSetOption(made, WINHTTP_OPTION_SECURITY_FLAGS, &ignored, sizeof(ignored));
+  return made;
+}
+
 api_request::api_request(std::uint16_t port) {
   session = WinHttpOpen(L"test", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
   connection = WinHttpConnect(session, L"127.0.0.1", port, 0);
-  request = WinHttpOpenRequest(connection, L"GET", L"/", nullptr, nullptr, nullptr,
-                               tls_is_wanted() ? WINHTTP_FLAG_SECURE : 0);
+  request = open_request(connection);
   check(request != nullptr, "WinHttpOpenRequest");
-  DWORD ignored = SECURITY_FLAG_IGNORE_UNKNOWN_CA;
-  check(WinHttpSetOption(request, WINHTTP_OPTION_SECURITY_FLAGS, &ignored, sizeof(ignored)) !=
-            FALSE,
-        "SECURITY_FLAGS");
   check(WinHttpSetOption(request, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0) != FALSE,
         "UPGRADE_TO_WEB_SOCKET");
   check(WinHttpSendRequest(request, nullptr, 0, nullptr, 0, 0, 0) != FALSE, "WinHttpSendRequest");

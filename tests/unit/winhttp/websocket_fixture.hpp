@@ -91,6 +91,9 @@ private:
   HINTERNET handle_ = nullptr;
 };
 
+/// A GET request for the test's server, secure if SLUICE_TEST_TLS is set.
+[[nodiscard]] HINTERNET open_request(HINTERNET connection);
+
 /// An upgrade request to 127.0.0.1 that was sent and answered with 101, and its parents.
 struct api_request {
   explicit api_request(std::uint16_t port);

@@ -23,7 +23,7 @@ struct plain_handles {
   explicit plain_handles(std::uint16_t port) {
     session = WinHttpOpen(L"test", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
     connection = WinHttpConnect(session, L"127.0.0.1", port, 0);
-    request = WinHttpOpenRequest(connection, nullptr, nullptr, nullptr, nullptr, nullptr, 0);
+    request = open_request(connection);
   }
   ~plain_handles() {
     WinHttpCloseHandle(request);

@@ -116,7 +116,9 @@ void async_socket::on_read(io::operation& done) noexcept {
       if (buffer* const filled = std::exchange(self.recv_.filled, nullptr)) {
         release_buffer(*filled);
       }
-      self.wake(to_retire);
+      if (self.torn_down_) {
+        self.wake(to_retire);
+      }
       return;
     }
     switch (self.of_.link_.stream().end_read(self.recv_, self.of_.rx_.inbox())) {

@@ -246,7 +246,9 @@ void async_socket::on_sent(io::operation& done) noexcept {
     const std::lock_guard lock(self.of_.mutex_);
     if (self.dead_) {
       to.end_write();
-      self.wake(to_retire);
+      if (self.torn_down_) {
+        self.wake(to_retire);
+      }
       return;
     }
     if (done.result >= 0) {

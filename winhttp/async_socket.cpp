@@ -464,6 +464,8 @@ void async_socket::tear_down() noexcept {
   }
   of_.notify_closing();
   parent_.reset();
+  const std::lock_guard lock(of_.mutex_);
+  torn_down_ = true;
   wake(to_retire);
 }
 

@@ -143,6 +143,7 @@ private:
   bool tear_down_due_ = false;
   bool release_waits_ = false; // for the end of that callback
   bool dead_ = false;          // HANDLE_CLOSING was raised or is about to be
+  bool torn_down_ = false;     // it was: the loop may let go
   std::span<std::byte> receive_to_;
 
   // Under the mutex: sending.

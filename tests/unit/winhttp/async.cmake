@@ -1,12 +1,13 @@
-# Asynchronous handles. As the tests of the synchronous socket, they look into objects of the library,
-# which is built without RTTI.
-set(async_tests
-  async_fixture.cpp
-  async_sequences_test.cpp)
-set_source_files_properties(${async_tests} PROPERTIES COMPILE_OPTIONS -fno-rtti)
-
+# Asynchronous handles.
 sluice_backend_test(winhttp_async
   SOURCES
-    ${async_tests}
+    async_fixture.cpp
+    async_request_test.cpp
+    async_sequences_test.cpp
+    async_socket_test.cpp
     websocket_fixture.cpp
+  LINK sluice_scripted_peer)
+
+sluice_backend_test(winhttp_async_threads
+  SOURCES async_fixture.cpp async_threads_test.cpp websocket_fixture.cpp
   LINK sluice_scripted_peer)

@@ -106,6 +106,9 @@ void CALLBACK recorder::callback(HINTERNET handle, DWORD_PTR context, DWORD stat
   }
   const std::lock_guard guard(self.lock_);
   ++self.finished_[status];
+  if (status == WINHTTP_CALLBACK_STATUS_HANDLE_CLOSING) {
+    self.gone_.push_back(handle);
+  }
   self.changed_.notify_all();
 }
 
@@ -124,7 +127,7 @@ void recorder::wait(DWORD status, std::size_t count) {
 void recorder::wait_closed(HINTERNET handle) {
   std::unique_lock guard(lock_);
   if (!changed_.wait_for(guard, patience, [&] {
-        return std::find(closed_.begin(), closed_.end(), handle) != closed_.end();
+        return std::find(gone_.begin(), gone_.end(), handle) != gone_.end();
       })) {
     throw std::runtime_error("no HANDLE_CLOSING");
   }
@@ -146,6 +149,11 @@ void recorder::clear() {
   const std::lock_guard guard(lock_);
   notices_.clear();
   finished_.clear();
+}
+
+void recorder::forget(DWORD status) {
+  const std::lock_guard guard(lock_);
+  finished_.erase(status);
 }
 
 std::string recorder::describe(const notice& one) {
@@ -248,7 +256,9 @@ async_client::async_client(std::uint16_t port, DWORD mask) : mask_(mask) {
   // The parents' HANDLE_CLOSING comes after the socket's (HND-12): nobody waits for it here.
   WinHttpSetStatusCallback(from.session, nullptr, 0, 0);
   WinHttpSetStatusCallback(from.connection, nullptr, 0, 0);
-  WinHttpCloseHandle(std::exchange(from.request, nullptr));
+  const HINTERNET request = std::exchange(from.request, nullptr);
+  WinHttpCloseHandle(request);
+  before_.wait_closed(request);
   WinHttpCloseHandle(std::exchange(from.connection, nullptr));
   WinHttpCloseHandle(std::exchange(from.session, nullptr));
 }

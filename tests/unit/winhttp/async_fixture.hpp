@@ -55,6 +55,8 @@ public:
   /// The same for one handle.
   [[nodiscard]] std::vector<std::string> described(HINTERNET of);
   void clear();
+  /// wait() counts from 0 again.
+  void forget(DWORD status);
 
 private:
   [[nodiscard]] std::string describe(const notice& one);
@@ -66,7 +68,8 @@ private:
   std::condition_variable changed_;
   std::vector<notice> notices_;
   std::map<DWORD, std::size_t> finished_;
-  std::vector<HINTERNET> closed_;
+  std::vector<HINTERNET> closed_; // HANDLE_CLOSING has come
+  std::vector<HINTERNET> gone_;   // and its callback is over
   std::map<HINTERNET, std::string> names_;
 };
 

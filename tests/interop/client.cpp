@@ -1,6 +1,9 @@
 #include "tests/interop/client.hpp"
 
+#include <sluice/extensions.h>
+
 #include <array>
+#include <cstdlib>
 #include <stdexcept>
 #include <vector>
 
@@ -24,6 +27,14 @@ template <typename T> T check(const char* what, T result) {
 client::client(std::uint16_t port) {
   session_ = check("WinHttpOpen", WinHttpOpen(L"interop", WINHTTP_ACCESS_TYPE_NO_PROXY,
                                               WINHTTP_NO_PROXY_NAME, WINHTTP_NO_PROXY_BYPASS, 0));
+  if (const char* const authority = std::getenv("SLUICE_TEST_CA_FILE"); authority != nullptr) {
+    const std::string name(authority);
+    std::wstring wide(name.begin(), name.end());
+    check("SLUICE_OPTION_TLS_CA_FILE",
+          WinHttpSetOption(session_, SLUICE_OPTION_TLS_CA_FILE, wide.data(),
+                           static_cast<DWORD>(wide.size())));
+    request_flags_ = WINHTTP_FLAG_SECURE;
+  }
   connection_ = check("WinHttpConnect", WinHttpConnect(session_, L"127.0.0.1", port, 0));
 }
 
@@ -38,7 +49,7 @@ client::~client() {
 void client::exchange(const wchar_t* path, const wchar_t* headers) {
   request_ = check("WinHttpOpenRequest",
                    WinHttpOpenRequest(connection_, nullptr, path, nullptr, WINHTTP_NO_REFERER,
-                                      WINHTTP_DEFAULT_ACCEPT_TYPES, 0));
+                                      WINHTTP_DEFAULT_ACCEPT_TYPES, request_flags_));
   check("WinHttpSetOption",
         WinHttpSetOption(request_, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0));
   check("WinHttpSendRequest", WinHttpSendRequest(request_, headers, static_cast<DWORD>(-1),

@@ -24,7 +24,8 @@ struct close_status {
 };
 
 /// A synchronous WinHTTP client, call by call as a program does it. Failures of calls that must
-/// succeed are exceptions with the name of the call and the code.
+/// succeed are exceptions with the name of the call and the code. Talks over TLS, and trusts that
+/// file alone, if the environment has SLUICE_TEST_CA_FILE.
 class client {
 public:
   explicit client(std::uint16_t port);
@@ -63,6 +64,7 @@ public:
   [[nodiscard]] HINTERNET socket() const { return socket_; }
 
 private:
+  DWORD request_flags_ = 0;
   HINTERNET session_ = nullptr;
   HINTERNET connection_ = nullptr;
   HINTERNET request_ = nullptr;

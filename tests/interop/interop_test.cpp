@@ -1,8 +1,10 @@
 // The synchronous client against a server of another make. Environment: SLUICE_TEST_PEER is the
-// command line of the server, SLUICE_BACKEND the backend of the client.
+// command line of the server, SLUICE_BACKEND the backend of the client; SLUICE_TEST_TLS asks for
+// TLS, with an authority and a certificate made by this program.
 
 #include "tests/interop/client.hpp"
 #include "tests/interop/peer_process.hpp"
+#include "tests/support/test_ca.hpp"
 
 #include <sluice/extensions.h>
 
@@ -52,11 +54,42 @@ public:
       std::printf("skipped, this system does not allow io_uring\n");
       std::exit(77);
     }
+    if (std::getenv("SLUICE_TEST_TLS") != nullptr) {
+      make_certificates();
+    }
     const char* command = std::getenv("SLUICE_TEST_PEER");
     ASSERT_NE(command, nullptr) << "set SLUICE_TEST_PEER; ctest does";
     peer = std::make_unique<peer_process>(command);
   }
-  void TearDown() override { peer.reset(); }
+  void TearDown() override {
+    peer.reset();
+    for (const std::string& name : files_) {
+      std::remove(name.c_str());
+    }
+  }
+
+private:
+  // The peer reads the names of its certificate and key from the environment, the client that of
+  // the authority.
+  void make_certificates() {
+    const sluice::test::test_ca authority;
+    const sluice::test::test_identity identity = authority.issue();
+    write_file("SLUICE_TEST_CA_FILE", authority.root());
+    write_file("SLUICE_TEST_CERTIFICATE_FILE", identity.certificate);
+    write_file("SLUICE_TEST_KEY_FILE", identity.key);
+  }
+
+  void write_file(const char* variable, const std::string& content) {
+    std::string name = testing::TempDir() + "sluice_XXXXXX";
+    const int file = mkstemp(name.data());
+    ASSERT_GE(file, 0);
+    ASSERT_EQ(write(file, content.data(), content.size()), static_cast<ssize_t>(content.size()));
+    close(file);
+    setenv(variable, name.c_str(), 1);
+    files_.push_back(name);
+  }
+
+  std::vector<std::string> files_;
 };
 
 [[maybe_unused]] testing::Environment* const environment =

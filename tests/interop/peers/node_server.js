@@ -6,7 +6,9 @@
 'use strict';
 
 const crypto = require('crypto');
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 let WebSocketServer;
 try {
   ({ WebSocketServer } = require('ws'));
@@ -84,7 +86,12 @@ async function pings(socket) {
   socket.close(1000, '');
 }
 
-const server = http.createServer((request, response) => response.end());
+const certificate = process.env.SLUICE_TEST_CERTIFICATE_FILE;
+const answer = (request, response) => response.end();
+const server = certificate === undefined ? http.createServer(answer) : https.createServer({
+  cert: fs.readFileSync(certificate),
+  key: fs.readFileSync(process.env.SLUICE_TEST_KEY_FILE),
+}, answer);
 const sockets = new WebSocketServer({
   noServer: true,
   maxPayload: 0,

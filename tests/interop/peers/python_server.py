@@ -8,7 +8,9 @@ Prints "port <number>", then one line "closed <code> <reason>" per client that s
 import asyncio
 import hashlib
 import http
+import os
 import signal
+import ssl
 import sys
 import urllib.parse
 
@@ -106,12 +108,23 @@ async def admit(path, _headers):
     return None
 
 
+def tls_from_environment():
+    """None without SLUICE_TEST_CERTIFICATE_FILE."""
+    certificate = os.environ.get("SLUICE_TEST_CERTIFICATE_FILE")
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, os.environ["SLUICE_TEST_KEY_FILE"])
+    return context
+
+
 async def main():
     stop = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGTERM, lambda: stop.done() or stop.set_result(None))
     async with websockets.serve(serve_client, "127.0.0.1", 0, max_size=None, process_request=admit,
-                                subprotocols=["chat.v2"]) as server:
+                                subprotocols=["chat.v2"],
+                                ssl=tls_from_environment()) as server:
         print("port", server.sockets[0].getsockname()[1], flush=True)
         await stop
 

@@ -60,6 +60,7 @@ WINHTTP_STATUS_CALLBACK WINAPI WinHttpSetStatusCallback(HINTERNET handle,
   const pin pinned(handle);
   if (reserved != 0 || pinned.get() == nullptr) {
     SetLastError(reserved != 0 ? ERROR_INVALID_PARAMETER : ERROR_INVALID_HANDLE);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): -1 by definition
     return WINHTTP_INVALID_STATUS_CALLBACK;
   }
   SetLastError(ERROR_SUCCESS);

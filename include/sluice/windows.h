@@ -15,6 +15,9 @@
 #include <stdint.h>
 #include <wchar.h> /* on Windows <stdio.h> and <string.h> declare wprintf() and wcslen() */
 
+// The names are those of Windows.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -223,3 +226,5 @@ SLUICE_EXPORT HLOCAL WINAPI LocalFree(_In_opt_ HLOCAL memory);
 #ifdef __cplusplus
 }
 #endif
+
+// NOLINTEND(bugprone-reserved-identifier)

@@ -20,6 +20,9 @@
 
 #include <sys/socket.h>
 
+// The names are those of Windows.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -768,3 +771,5 @@ WINHTTPAPI DWORD WINAPI WinHttpWebSocketQueryCloseStatus(_In_ HINTERNET socket,
 #ifdef __cplusplus
 }
 #endif
+
+// NOLINTEND(bugprone-reserved-identifier)

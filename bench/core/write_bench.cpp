@@ -70,14 +70,16 @@ template <typename Copy> void copy_behind(benchmark::State& state, std::size_t s
                           static_cast<std::int64_t>(size));
 }
 
+constexpr std::string_view response = "HTTP/1.1 101 Switching Protocols\r\n"
+                                      "Server: example\r\n"
+                                      "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                      "Upgrade: websocket\r\n"
+                                      "Connection: Upgrade\r\n"
+                                      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                                      "\r\n";
+
 void parse_head(benchmark::State& state, bool bytewise) {
-  std::string input = "HTTP/1.1 101 Switching Protocols\r\n"
-                      "Server: example\r\n"
-                      "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                      "Upgrade: websocket\r\n"
-                      "Connection: Upgrade\r\n"
-                      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-                      "\r\n";
+  const std::string input(response);
   const auto whole = std::as_bytes(std::span(input));
   http_response_head head{limits{}};
   for (auto _ : state) {
@@ -97,7 +99,6 @@ void parse_head(benchmark::State& state, bool bytewise) {
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
                           static_cast<std::int64_t>(input.size()));
-  state.SetLabel(std::to_string(input.size()) + " bytes");
 }
 
 const bool registered = [] {
@@ -130,8 +131,12 @@ const bool registered = [] {
           });
     }
   }
-  benchmark::RegisterBenchmark("core/http_head/at_once", parse_head, false);
-  benchmark::RegisterBenchmark("core/http_head/bytewise", parse_head, true);
+  for (const bool bytewise : {false, true}) {
+    const std::string name = std::string("core/http_head/") +
+                             (bytewise ? "bytewise/" : "at_once/") +
+                             std::to_string(response.size());
+    benchmark::RegisterBenchmark(name.c_str(), parse_head, bytewise);
+  }
   return true;
 }();
 

@@ -196,9 +196,9 @@ std::jthread close_on_signal(HINTERNET socket) {
   });
 }
 
-int run(std::string url, std::size_t buffer_bytes) {
-  // WinHTTP knows http and https only; its programs rewrite ws themselves.
-  if (url.rfind("ws://", 0) == 0) {
+int run(std::string url, std::size_t buffer_bytes, const std::string& authority) {
+  // WinHTTP knows http and https only; its programs rewrite ws and wss themselves.
+  if (url.rfind("ws://", 0) == 0 || url.rfind("wss://", 0) == 0) {
     url.replace(0, 2, "http");
   }
   const std::wstring wide_url(url.begin(), url.end());
@@ -214,10 +214,17 @@ int run(std::string url, std::size_t buffer_bytes) {
 
   handle session("WinHttpOpen", WinHttpOpen(L"sluice feed client", WINHTTP_ACCESS_TYPE_NO_PROXY,
                                             WINHTTP_NO_PROXY_NAME, WINHTTP_NO_PROXY_BYPASS, 0));
+  std::wstring wide_authority(authority.begin(), authority.end());
+  if (!authority.empty() &&
+      !WinHttpSetOption(session.value, SLUICE_OPTION_TLS_CA_FILE, wide_authority.data(),
+                        static_cast<DWORD>(wide_authority.size()))) {
+    fail("SLUICE_OPTION_TLS_CA_FILE", GetLastError());
+  }
+  const DWORD flags = parts.nScheme == INTERNET_SCHEME_HTTPS ? WINHTTP_FLAG_SECURE : 0;
   handle connection("WinHttpConnect", WinHttpConnect(session.value, host.c_str(), parts.nPort, 0));
   handle request("WinHttpOpenRequest",
                  WinHttpOpenRequest(connection.value, nullptr, path.c_str(), nullptr,
-                                    WINHTTP_NO_REFERER, WINHTTP_DEFAULT_ACCEPT_TYPES, 0));
+                                    WINHTTP_NO_REFERER, WINHTTP_DEFAULT_ACCEPT_TYPES, flags));
   if (!WinHttpSetOption(request.value, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0) ||
       !WinHttpSendRequest(request.value, WINHTTP_NO_ADDITIONAL_HEADERS, 0, WINHTTP_NO_REQUEST_DATA,
                           0, 0, 0) ||
@@ -242,6 +249,12 @@ int run(std::string url, std::size_t buffer_bytes) {
   std::printf("\n\nreceived   %s messages, %s bytes in %.2f s: %.1f MB/s\n",
               std::to_string(got.messages).c_str(), std::to_string(got.bytes).c_str(), seconds,
               gigabytes * 1e3 / seconds);
+  DWORD version = 0;
+  DWORD version_bytes = sizeof(version);
+  WinHttpQueryOption(request.value, SLUICE_OPTION_TLS_VERSION, &version, &version_bytes);
+  std::printf("security   %s\n", version == WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3   ? "TLS 1.3"
+                                 : version == WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2 ? "TLS 1.2"
+                                                                                  : "none");
   std::printf("backend    %s\n", string_option(session.value, SLUICE_OPTION_BACKEND_NAME).c_str());
   std::printf("kernels    %s\n", string_option(session.value, SLUICE_OPTION_KERNEL_NAME).c_str());
   std::printf("CPU        %.3f s per GB in this client, its SHA-256 of everything included\n",
@@ -268,8 +281,11 @@ int main(int argc, char** argv) {
   CLI::App options("Receives a WebSocket feed through WinHTTP and checks it byte for byte.");
   std::string url;
   std::string backend = "auto";
+  std::string authority;
   std::size_t buffer_bytes = 65536;
-  options.add_option("url", url, "ws://host:port/path of a feed server")->required();
+  options.add_option("url", url, "ws:// or wss://host:port/path of a feed server")->required();
+  options.add_option("--ca", authority, "PEM file of the certificates to trust with wss://")
+      ->check(CLI::ExistingFile);
   options.add_option("--backend", backend, "what serves the socket")
       ->check(CLI::IsMember({"auto", "uring", "epoll"}))
       ->capture_default_str();
@@ -288,7 +304,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr); // inherited by every thread; one of them waits
 
   try {
-    return run(url, buffer_bytes);
+    return run(url, buffer_bytes, authority);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "\nfeed_client: %s\n", error.what());
     return 1;

@@ -12,6 +12,9 @@
 'use strict';
 
 const crypto = require('crypto');
+const fs = require('fs');
+const http = require('http');
+const https = require('https');
 let WebSocketServer;
 try {
   ({ WebSocketServer } = require('ws'));
@@ -102,13 +105,20 @@ async function feed(socket, query) {
   socket.close(1000, `messages=${count} bytes=${bytes} sha256=${digest.digest('hex')}`);
 }
 
-const at = process.argv.indexOf('--port');
-const server = new WebSocketServer({
-  host: '127.0.0.1',
-  port: at > 0 ? Number(process.argv[at + 1]) : 0,
-  maxPayload: 0,
+// The value behind an option of the command line.
+function option(name) {
+  const at = process.argv.indexOf(name);
+  return at > 0 ? process.argv[at + 1] : undefined;
+}
+
+// With --certificate and --key, PEM files: wss://
+const listener = option('--certificate') === undefined ? http.createServer() : https.createServer({
+  cert: fs.readFileSync(option('--certificate')),
+  key: fs.readFileSync(option('--key')),
 });
-server.on('listening', () => console.log('port ' + server.address().port));
+const server = new WebSocketServer({ server: listener, maxPayload: 0 });
+listener.listen(Number(option('--port') || 0), '127.0.0.1',
+  () => console.log('port ' + listener.address().port));
 server.on('connection', (socket, request) => {
   const url = new URL(request.url, 'ws://localhost');
   socket.on('error', () => {}); // the client went away

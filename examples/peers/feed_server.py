@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import hashlib
 import signal
+import ssl
 import sys
 import time
 import urllib.parse
@@ -100,12 +101,19 @@ async def serve_client(websocket, path):
 async def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--certificate", help="PEM file; with it and --key: wss://")
+    parser.add_argument("--key", help="PEM file")
     options = parser.parse_args()
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
     stop = asyncio.get_running_loop().create_future()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(
             number, lambda: stop.done() or stop.set_result(None))
-    async with websockets.serve(serve_client, "127.0.0.1", options.port, max_size=None) as server:
+    async with websockets.serve(serve_client, "127.0.0.1", options.port, max_size=None,
+                                ssl=tls) as server:
         print("port", server.sockets[0].getsockname()[1], flush=True)
         await stop
 

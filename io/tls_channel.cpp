@@ -21,15 +21,10 @@ tls_status tls_channel::handshake() noexcept {
 
 tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) noexcept {
   const std::lock_guard lock(mutex_);
-  read_bytes = 0;
-  tls_status status = tls_status::done;
-  while (status == tls_status::done && read_bytes < to.size()) {
-    std::size_t count = 0;
-    status = engine_->read(to.subspan(read_bytes), count);
-    read_bytes += count;
-  }
-  ended_ = status == tls_status::closed || status == tls_status::failed;
-  return read_bytes != 0 ? tls_status::done : status;
+  tls_status stopped_by = tls_status::done;
+  const tls_status status = engine_->read_all(to, read_bytes, stopped_by);
+  ended_ = stopped_by == tls_status::closed || stopped_by == tls_status::failed;
+  return status;
 }
 
 error tls_channel::reason() noexcept {

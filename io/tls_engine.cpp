@@ -326,6 +326,44 @@ tls_status tls_engine::read(std::span<std::byte> to, std::size_t& read_bytes) no
   return returned == 1 ? tls_status::done : ended(returned, error::tls_record);
 }
 
+tls_status tls_engine::read_all(std::span<std::byte> to, std::size_t& read_bytes,
+                                tls_status& stopped_by) noexcept {
+  read_bytes = 0;
+  stopped_by = reason_ == error::none ? tls_status::done : tls_status::failed;
+  ::ERR_clear_error();
+  while (stopped_by == tls_status::done && read_bytes < to.size()) {
+    keep_buffer_while_busy();
+    std::size_t count = 0;
+    const int returned =
+        ::SSL_read_ex(ssl_, to.data() + read_bytes, to.size() - read_bytes, &count);
+    if (returned == 1) {
+      read_bytes += count;
+    } else {
+      stopped_by = ended(returned, error::tls_record);
+    }
+  }
+  return read_bytes != 0 ? tls_status::done : stopped_by;
+}
+
+// Under SSL_MODE_RELEASE_BUFFERS OpenSSL gives its 17 KiB back after each record, which an idle
+// connection should and a busy one should not do: it costs a quarter of a small record. So the mode
+// is off unless the next record is the last that we have.
+void tls_engine::keep_buffer_while_busy() noexcept {
+  bool keeps = false;
+  constexpr std::size_t header_bytes = 5; // RFC 8446 section 5.1
+  if (cipher_in_.front_size_bytes() >= header_bytes) {
+    const std::byte* const header = cipher_in_.front_bytes();
+    const std::size_t record_bytes = header_bytes + (std::to_integer<std::size_t>(header[3]) << 8) +
+                                     std::to_integer<std::size_t>(header[4]);
+    keeps = cipher_in_.size_bytes() > record_bytes;
+  }
+  if (keeps != keeps_buffer_) {
+    keeps_buffer_ = keeps;
+    keeps ? SSL_clear_mode(ssl_, SSL_MODE_RELEASE_BUFFERS)
+          : SSL_set_mode(ssl_, SSL_MODE_RELEASE_BUFFERS);
+  }
+}
+
 tls_status tls_engine::write(std::span<const std::byte> from) noexcept {
   if (reason_ != error::none) {
     return tls_status::failed;

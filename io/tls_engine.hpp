@@ -65,6 +65,11 @@ public:
   /// Decrypts the next bytes of at most one record into `to`; `read_bytes` > 0 with done.
   [[nodiscard]] tls_status read(std::span<std::byte> to, std::size_t& read_bytes) noexcept;
 
+  /// The same for as many records as there are, as far as they fit: done with `read_bytes` > 0, or
+  /// what the first of them gave. What stopped it later comes with `stopped_by`.
+  [[nodiscard]] tls_status read_all(std::span<std::byte> to, std::size_t& read_bytes,
+                                    tls_status& stopped_by) noexcept;
+
   /// Encrypts all of `from` into output(): about 2 % and 30 bytes per 16 KiB more than it is.
   [[nodiscard]] tls_status write(std::span<const std::byte> from) noexcept;
 
@@ -102,6 +107,7 @@ private:
   [[nodiscard]] error set_up() noexcept;
   [[nodiscard]] error expect(const tls_peer& peer) noexcept;
   [[nodiscard]] tls_status ended(int returned, error otherwise) noexcept;
+  void keep_buffer_while_busy() noexcept;
 
   const tls_context_ref context_;
   ssl_st* ssl_ = nullptr;
@@ -111,6 +117,7 @@ private:
   std::uint32_t ignored_faults_;
   error reason_ = error::none;
   bool close_sent_ = false;
+  bool keeps_buffer_ = false;
   bool lacked_certificate_ = false;
   std::span<std::byte> room_; // of write()
   std::size_t room_used_ = 0;

@@ -132,9 +132,10 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   if ((flags & ~WINHTTP_FLAG_SECURE_DEFAULTS) != 0) {
     return finish(ERROR_INVALID_PARAMETER, nullptr);
   }
-  const bool asynchronous = flags == WINHTTP_FLAG_ASYNC;
+  const bool asynchronous = (flags & WINHTTP_FLAG_ASYNC) != 0;
+  const bool secure_only = flags == WINHTTP_FLAG_SECURE_DEFAULTS; // GET-02
   if (flags != 0 && !asynchronous) {
-    return finish(ERROR_NOT_SUPPORTED, nullptr);
+    return finish(ERROR_INVALID_PARAMETER, nullptr); // SECURE_DEFAULTS without its bit of ASYNC
   }
   if (!simd::forced_kernel_ok()) {
     return finish(ERROR_WINHTTP_INTERNAL_ERROR, nullptr); // as for SLUICE_BACKEND
@@ -146,7 +147,8 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   }
   HINTERNET handle = nullptr;
   if (code == ERROR_SUCCESS) {
-    code = publish(memory::create<session>(std::move(agent), access_type, asynchronous), handle);
+    code = publish(
+        memory::create<session>(std::move(agent), access_type, asynchronous, secure_only), handle);
   }
   return finish(code, handle);
 }

@@ -204,6 +204,9 @@ void request::append_head(memory::growable<char>& head, const header_list& field
 }
 
 DWORD request::connect() noexcept {
+  if (!current_.secure && parent_->parent().secure_only()) {
+    return ERROR_WINHTTP_SECURE_FAILURE; // GET-02
+  }
   io::loop* on = nullptr;
   if (const error failed = io::loop::for_this_thread(on); failed != error::none) {
     return to_win32(failed);

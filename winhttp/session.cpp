@@ -21,9 +21,10 @@ DWORD take_agent(std::wstring_view wide, memory::growable<char>& agent) noexcept
   return is_field_value(agent.view()) ? ERROR_SUCCESS : ERROR_INVALID_PARAMETER;
 }
 
-session::session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous) noexcept
+session::session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous,
+                 bool secure_only) noexcept
     : object(of_kind), access_type_(access_type), asynchronous_(asynchronous),
-      agent_(std::move(agent)) {}
+      secure_only_(secure_only), agent_(std::move(agent)) {}
 
 session::~session() {
   for (async_loop* const started : loops_) {

@@ -25,7 +25,8 @@ class session final : public object {
 public:
   static constexpr handle_kind of_kind = handle_kind::session;
 
-  session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous = false) noexcept;
+  session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous = false,
+          bool secure_only = false) noexcept;
   ~session() override;
 
   DWORD set_option(DWORD option, const void* buffer, DWORD length) noexcept override;
@@ -39,6 +40,8 @@ public:
 
   /// HND-03: decides the mode of all descendants.
   [[nodiscard]] bool asynchronous() const noexcept { return asynchronous_; }
+  /// GET-02: requests without TLS fail.
+  [[nodiscard]] bool secure_only() const noexcept { return secure_only_; }
 
   /// The loop thread for the next socket of an asynchronous session, started when it is first
   /// needed; `found` holds no reference of its own and is good while the session is.
@@ -52,6 +55,7 @@ private:
   security_store security_;
   std::atomic<DWORD> access_type_;
   const bool asynchronous_;
+  const bool secure_only_;
   mutable std::mutex lock_;
   memory::growable<char> agent_; // under lock_, as what follows
   std::array<async_loop*, SLUICE_MAX_LOOP_THREADS> loops_{};

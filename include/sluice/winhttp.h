@@ -491,7 +491,8 @@ typedef struct _WINHTTP_WEB_SOCKET_STATUS {
 ///                     connect directly: NAMED_PROXY fails with ERROR_NOT_SUPPORTED.
 /// @param flags        0, or WINHTTP_FLAG_ASYNC: handles of this session and below work
 ///                     asynchronously, and report to the callback of WinHttpSetStatusCallback.
-///                     WINHTTP_FLAG_SECURE_DEFAULTS fails with ERROR_NOT_SUPPORTED.
+///                     WINHTTP_FLAG_SECURE_DEFAULTS: the same, and requests without
+///                     WINHTTP_FLAG_SECURE fail with ERROR_WINHTTP_SECURE_FAILURE.
 /// @return a handle for WinHttpCloseHandle, or NULL: ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED,
 ///         ERROR_NOT_ENOUGH_MEMORY, ERROR_WINHTTP_OUT_OF_HANDLES, ERROR_WINHTTP_INTERNAL_ERROR
 ///         (SLUICE_FORCE_KERNEL names a kernel that is unknown or that this CPU cannot run).

@@ -201,9 +201,9 @@ std::vector<std::string> recorder::described(HINTERNET of) {
   return lines;
 }
 
-async_handles::async_handles(recorder& told, std::uint16_t port, DWORD mask) : to(told) {
-  session =
-      WinHttpOpen(L"test", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, WINHTTP_FLAG_ASYNC);
+async_handles::async_handles(recorder& told, std::uint16_t port, DWORD mask, DWORD flags)
+    : to(told) {
+  session = WinHttpOpen(L"test", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, flags);
   check(session != nullptr, "WinHttpOpen");
   to.name(session, "session");
   DWORD_PTR context = to.context();
@@ -214,7 +214,7 @@ async_handles::async_handles(recorder& told, std::uint16_t port, DWORD mask) : t
   connection = WinHttpConnect(session, L"127.0.0.1", port, 0);
   check(connection != nullptr, "WinHttpConnect");
   to.name(connection, "connection");
-  request = WinHttpOpenRequest(connection, nullptr, nullptr, nullptr, nullptr, nullptr, 0);
+  request = open_request(connection);
   check(request != nullptr, "WinHttpOpenRequest");
   to.name(request, "request");
 }

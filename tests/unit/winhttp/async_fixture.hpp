@@ -76,7 +76,8 @@ private:
 /// The handles of an asynchronous client up to its request, with a recorder's callback.
 struct async_handles {
   async_handles(recorder& to, std::uint16_t port,
-                DWORD mask = WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS);
+                DWORD mask = WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS,
+                DWORD flags = WINHTTP_FLAG_ASYNC);
   ~async_handles();
   async_handles(const async_handles&) = delete;
   async_handles& operator=(const async_handles&) = delete;

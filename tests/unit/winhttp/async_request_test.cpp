@@ -52,6 +52,16 @@ TEST_F(async_request, GET_14_failures_of_the_send) {
   EXPECT_EQ(GetLastError(), DWORD{ERROR_WINHTTP_INCORRECT_HANDLE_STATE}) << "GET-19";
 }
 
+TEST_F(async_request, GET_02_HND_03_secure_defaults_mean_asynchronous_and_https) {
+  recorder heard;
+  async_handles handles(heard, 1, WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS,
+                        WINHTTP_FLAG_SECURE_DEFAULTS);
+  ASSERT_TRUE(begin(handles.request));
+  heard.wait(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR);
+  EXPECT_TRUE(has(heard.described(), "request REQUEST_ERROR 12175 of 5"));
+  EXPECT_EQ(heard.count(WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER), 0u);
+}
+
 TEST_F(async_request, GET_15_GET_18_parameters_are_refused_in_the_call) {
   recorder heard;
   async_handles handles(heard, 1);

@@ -80,7 +80,7 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
       return failed;
     }
   }
-  if (const error failed = deliver_kept(inbox); failed != error::none) {
+  if (const error failed = deliver_kept(on, inbox); failed != error::none) {
     return failed;
   }
   return cancel != nullptr && cancel->requested() ? error::cancelled : error::none;
@@ -126,12 +126,12 @@ error stream::end_read(recv_op& done, slice_queue& inbox) noexcept {
   }
   keep(done);
   done.filled = nullptr;
-  return deliver_kept(inbox);
+  return deliver_kept(*reading_on_, inbox);
 }
 
-error stream::deliver_kept(slice_queue& inbox) noexcept {
+error stream::deliver_kept(loop& on, slice_queue& inbox) noexcept {
   if (tls_ != nullptr) [[unlikely]] {
-    return deliver_kept_sealed(inbox);
+    return deliver_kept_sealed(on, inbox);
   }
   if (!inbox.push(undelivered_)) {
     return error::no_memory;

@@ -94,11 +94,12 @@ public:
   /// tls_record or system.
   [[nodiscard]] error end_read(recv_op& done, slice_queue& inbox) noexcept;
   /// True if bytes were read that are not in the inbox, which had no memory for them, or over TLS
-  /// too small a buffer: call deliver_kept() before the next read. On the loop of the last read.
+  /// too small a buffer: call deliver_kept() before the next read. On the loop that reads from now
+  /// on.
   [[nodiscard]] bool has_kept() const noexcept {
     return undelivered_.from != nullptr || (tls_ != nullptr && has_kept_sealed());
   }
-  [[nodiscard]] error deliver_kept(slice_queue& inbox) noexcept;
+  [[nodiscard]] error deliver_kept(loop& on, slice_queue& inbox) noexcept;
 
   /// Sends what the kernel takes at once and takes it off `rest`; needs no loop and never waits.
   /// none (look at what is left, over TLS also at has_unsent()), connection_lost, no_memory or
@@ -126,7 +127,7 @@ private:
                                   cancel_source* cancel) noexcept;
   [[nodiscard]] error receive_sealed(loop& on, time_point deadline, cancel_source* cancel) noexcept;
   [[nodiscard]] error unseal(loop& on, slice_queue& inbox) noexcept;
-  [[nodiscard]] error deliver_kept_sealed(slice_queue& inbox) noexcept;
+  [[nodiscard]] error deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept;
   [[nodiscard]] bool has_kept_sealed() const noexcept;
   [[nodiscard]] error write_sealed(loop& on, std::span<const std::byte>& rest,
                                    std::chrono::milliseconds progress_timeout,

@@ -144,14 +144,14 @@ bool stream::has_kept_sealed() const noexcept {
 }
 
 // For begin_read() and end_read(), on whose loop we are.
-error stream::deliver_kept_sealed(slice_queue& inbox) noexcept {
+error stream::deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept {
   if (undelivered_.from != nullptr) {
     if (!tls_->receive(undelivered_)) {
       return error::no_memory;
     }
     undelivered_ = {};
   }
-  const error got = unseal(*reading_on_, inbox);
+  const error got = unseal(on, inbox);
   return got == error::would_block ? error::none : got;
 }
 

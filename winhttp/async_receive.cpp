@@ -90,7 +90,7 @@ async_socket::input async_socket::read_more() noexcept {
   slice_queue& inbox = of_.rx_.inbox();
   if (from.has_kept()) {
     const std::size_t before = inbox.size_bytes();
-    const error failed = from.deliver_kept(inbox);
+    const error failed = from.deliver_kept(loop_.loop(), inbox);
     if (failed == error::no_memory) {
       return input::no_memory;
     }

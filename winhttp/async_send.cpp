@@ -245,7 +245,12 @@ void async_socket::on_sent(io::operation& done) noexcept {
   {
     const std::lock_guard lock(self.of_.mutex_);
     if (self.dead_) {
-      to.end_write();
+      std::size_t ignored = 0;
+      if (done.result < 0) {
+        to.end_write();
+      } else { // over TLS what is out must not go out again; the rest is cancelled
+        (void)to.continue_write(self.loop_.loop(), self.send_, ignored);
+      }
       if (self.torn_down_) {
         self.wake(to_retire);
       }

@@ -11,3 +11,6 @@ sluice_backend_test(winhttp_async
 sluice_backend_test(winhttp_async_threads
   SOURCES async_fixture.cpp async_threads_test.cpp websocket_fixture.cpp
   LINK sluice_scripted_peer)
+
+sluice_tls_test(winhttp_async)
+sluice_tls_test(winhttp_async_threads)

@@ -60,7 +60,7 @@ TEST_F(async_sequences, A_HSK_50_HSK_51_CUP_12_NOT_13_upgrade) {
   heard.wait_closed(socket);
 }
 
-TEST_F(async_sequences, B_SND_20_SHD_05_CLO_20_data_shutdown_close) {
+TEST_F(async_sequences, B_STA_05_SND_20_SND_32_SHD_05_CLO_20_data_shutdown_close) {
   scripted_peer server([](scripted_peer& self) {
     peer_connection client = self.accept();
     client.handshake();

@@ -31,7 +31,7 @@ private:
   scripted_peer server_;
 };
 
-TEST_F(async_socket, RCV_10_RCV_11_RCV_26_X_38_rearmed_in_its_callback_on_the_loop_thread) {
+TEST_F(async_socket, RCV_10_RCV_26_NOT_05_X_38_rearmed_in_its_callback_on_the_loop_thread) {
   constexpr std::size_t messages = 1000;
   open_peer server([](peer_connection& peer) {
     std::string all;
@@ -288,7 +288,7 @@ TEST_F(async_socket, RCV_19_a_close_frame_without_a_receive_waits_for_one) {
             (lines{"socket READ_COMPLETE 0 type 4", "socket CLOSE_COMPLETE in-call"}));
 }
 
-TEST_F(async_socket, CLO_06_X_33_the_close_timer) {
+TEST_F(async_socket, CLO_06_TMO_09_X_33_the_close_timer) {
   open_peer server([](peer_connection& peer) {
     EXPECT_EQ(peer.read_frame().opcode, close_opcode);
     peer.expect_eof();

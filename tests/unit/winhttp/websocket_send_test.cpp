@@ -294,8 +294,8 @@ TEST_F(websocket_send, X_30_slow_progress_is_progress) {
   EXPECT_EQ(sent, ERROR_SUCCESS);
 }
 
-// With a send buffer of megabytes the kernel takes more only when a third of it is free, which takes
-// this peer twice the timeout.
+// With a send buffer of megabytes the kernel takes more only when a third of it is free, which
+// takes this peer twice the timeout.
 TEST_F(websocket_send, X_30_TMO_05_slow_progress_behind_a_full_send_buffer_is_progress) {
   pair_settings slow;
   slow.send_timeout = std::chrono::milliseconds(500);

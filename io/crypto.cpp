@@ -1,5 +1,6 @@
 #include "io/crypto.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -63,6 +64,10 @@ bool make_handshake_accept(handshake_key& made) noexcept {
     return false;
   }
   return base64(digest, made.accept);
+}
+
+void keep_crypto_at_exit() noexcept {
+  (void)::OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
 }
 
 } // namespace sluice::io

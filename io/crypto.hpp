@@ -17,4 +17,9 @@ namespace sluice::io {
 /// The second half of it: `accept` for the `key` that is already there.
 [[nodiscard]] bool make_handshake_accept(handshake_key& made) noexcept;
 
+/// Keeps OpenSSL from being torn down by exit() while threads of ours still use it. To be called
+/// before such a thread is started; too late, and without effect, if the program has used OpenSSL
+/// by then.
+void keep_crypto_at_exit() noexcept;
+
 } // namespace sluice::io

@@ -1,6 +1,7 @@
 #include "winhttp/session.hpp"
 
 #include "core/client_handshake.hpp"
+#include "io/crypto.hpp"
 #include "winhttp/async_loop.hpp"
 #include "winhttp/proxy.hpp"
 #include "winhttp/text.hpp"
@@ -24,7 +25,11 @@ DWORD take_agent(std::wstring_view wide, memory::growable<char>& agent) noexcept
 session::session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous,
                  bool secure_only) noexcept
     : object(of_kind), access_type_(access_type), asynchronous_(asynchronous),
-      secure_only_(secure_only), agent_(std::move(agent)) {}
+      secure_only_(secure_only), agent_(std::move(agent)) {
+  if (asynchronous) {
+    io::keep_crypto_at_exit(); // its threads end some time after the last handle
+  }
+}
 
 session::~session() {
   for (async_loop* const started : loops_) {

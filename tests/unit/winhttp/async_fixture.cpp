@@ -1,5 +1,7 @@
 #include "async_fixture.hpp"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -8,6 +10,9 @@
 
 namespace sluice::test {
 namespace {
+
+// As a session would do it, but the peers of the tests come first: see io::keep_crypto_at_exit().
+[[maybe_unused]] const int kept_at_exit = OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
 
 constexpr std::chrono::seconds patience{60};
 

@@ -56,9 +56,12 @@ TEST_F(async_request, GET_02_HND_03_secure_defaults_mean_asynchronous_and_https)
   recorder heard;
   async_handles handles(heard, 1, WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS,
                         WINHTTP_FLAG_SECURE_DEFAULTS);
-  ASSERT_TRUE(begin(handles.request));
+  const unique_handle plain =
+      WinHttpOpenRequest(handles.connection, nullptr, nullptr, nullptr, nullptr, nullptr, 0);
+  heard.name(plain, "plain");
+  ASSERT_TRUE(begin(plain));
   heard.wait(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR);
-  EXPECT_TRUE(has(heard.described(), "request REQUEST_ERROR 12175 of 5"));
+  EXPECT_TRUE(has(heard.described(), "plain REQUEST_ERROR 12175 of 5"));
   EXPECT_EQ(heard.count(WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER), 0u);
 }
 

@@ -65,6 +65,24 @@ TEST_F(async_request, GET_02_HND_03_secure_defaults_mean_asynchronous_and_https)
   EXPECT_EQ(heard.count(WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER), 0u);
 }
 
+TEST_F(async_request, NOT_16_several_errors_and_the_context_is_used_until_handle_closing) {
+  const refusing_port port;
+  recorder heard;
+  HINTERNET request = nullptr;
+  {
+    async_handles handles(heard, port.port());
+    request = handles.request;
+    for (std::size_t sends = 1; sends <= 2; ++sends) {
+      ASSERT_TRUE(begin(request, false));
+      heard.wait(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR, sends);
+    }
+    EXPECT_EQ(heard.count(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR), 2u);
+    handles.close();
+  }
+  ASSERT_FALSE(heard.described(request).empty());
+  EXPECT_EQ(heard.described(request).back().rfind("request HANDLE_CLOSING", 0), 0u);
+}
+
 TEST_F(async_request, GET_15_GET_18_parameters_are_refused_in_the_call) {
   recorder heard;
   async_handles handles(heard, 1);

@@ -101,6 +101,28 @@ TEST_F(tls_certificates, TLS_02_all_four_flags_accept_everything_that_has_one) {
   client.request.reset();
 }
 
+TEST_F(tls_certificates, TLS_03_flags_hold_for_the_request_with_its_redirects_and_no_other) {
+  const test_identity identity = tls_test_authority().issue({.self_signed = true});
+  scripted_peer peer([&](scripted_peer& on) {
+    {
+      peer_connection to = on.accept_plain();
+      to.start_tls({.identity = identity});
+      (void)to.read_request();
+      to.send_response("HTTP/1.1 302 Found", "Location: /elsewhere\r\n");
+      while (!to.read_some().empty()) {
+      }
+    }
+    serve_tls(on, {.identity = identity});
+    serve_tls(on, {.identity = identity});
+  });
+  secure_client client(peer.port());
+  client.ignore(SECURITY_FLAG_IGNORE_UNKNOWN_CA);
+  EXPECT_EQ(client.exchange(), 0u);
+  EXPECT_TRUE(client.failures.empty());
+  client.connect(L"127.0.0.1", peer.port());
+  EXPECT_EQ(client.send(), DWORD{ERROR_WINHTTP_SECURE_FAILURE});
+}
+
 TEST_F(tls_certificates, TLS_08_the_mask_hides_the_notification_and_not_the_error) {
   const test_identity identity = tls_test_authority().issue({.self_signed = true});
   scripted_peer peer([&](scripted_peer& on) { serve_tls(on, {.identity = identity}); });

@@ -3,6 +3,7 @@
 #include "io/connect_race.hpp"
 #include "io/crypto.hpp"
 #include "io/native_connection.hpp"
+#include "io/resolver.hpp"
 #include "io/system_error.hpp"
 #include "io/view_access.hpp"
 
@@ -187,17 +188,9 @@ void forget_asker(lookup& of) noexcept {
 
 namespace {
 
-addrinfo hints(int flags) noexcept {
-  addrinfo made{};
-  made.ai_flags = flags | AI_NUMERICSERV;
-  made.ai_family = AF_UNSPEC;
-  made.ai_socktype = SOCK_STREAM;
-  return made;
-}
-
 void* look_up(void* given) noexcept {
   auto* const wanted = static_cast<lookup*>(given);
-  const addrinfo how = hints(0);
+  const addrinfo how = stream_hints(0);
   const int status = ::getaddrinfo(wanted->host, wanted->service, &how, &wanted->found);
   if (status != 0) {
     wanted->found = nullptr;
@@ -298,10 +291,9 @@ error native_connection::start_client(const connect_settings& to) noexcept {
     return error::no_memory;
   }
 
-  // A numeric address is there at once; a name takes a thread.
-  const addrinfo how = hints(AI_NUMERICHOST);
+  // An address is there at once; a name takes a thread.
   addrinfo* found = nullptr;
-  const int status = ::getaddrinfo(to.host, service, &how, &found);
+  const int status = look_up_at_once(to.host, service, found);
   if (status != 0) {
     lookup* const wanted = memory::create<lookup>();
     if (wanted == nullptr) {

@@ -18,16 +18,6 @@ namespace {
 
 constexpr std::size_t max_host_bytes = 255; // RFC 1035 section 2.3.4
 
-addrinfo stream_hints(int flags) noexcept {
-  addrinfo hints{};
-  // Not AI_ADDRCONFIG: where only the loopback interface is up it finds nothing at all. An address
-  // of a family without a route fails at once and the next one is tried.
-  hints.ai_flags = flags | AI_NUMERICSERV;
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  return hints;
-}
-
 error error_from_lookup(int status, int system_errno) noexcept {
   switch (status) {
   case 0:
@@ -59,6 +49,22 @@ bool is_localhost(std::string_view host) noexcept {
 }
 
 } // namespace
+
+addrinfo stream_hints(int flags) noexcept {
+  addrinfo hints{};
+  // Not AI_ADDRCONFIG: where only the loopback interface is up it finds nothing at all. An address
+  // of a family without a route fails at once and the next one is tried.
+  hints.ai_flags = flags | AI_NUMERICSERV;
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  return hints;
+}
+
+int look_up_at_once(const char* host, const char* service, addrinfo*& found) noexcept {
+  const bool local = is_localhost(host);
+  const addrinfo how = stream_hints(local ? 0 : AI_NUMERICHOST);
+  return ::getaddrinfo(local ? nullptr : host, service, &how, &found); // no host means loopback
+}
 
 /// Shared by the caller and the thread that looks up; the last of the two frees it.
 struct lookup {
@@ -147,11 +153,8 @@ error resolve(loop& on, const char* host, std::uint16_t port, time_point deadlin
   char service[6] = {};
   std::to_chars(service, service + sizeof service - 1, port);
 
-  // Neither asks anybody. No host means loopback to getaddrinfo().
-  const bool local = is_localhost({host, host_bytes});
-  const addrinfo hints = stream_hints(local ? 0 : AI_NUMERICHOST);
   addrinfo* parsed = nullptr;
-  const int status = ::getaddrinfo(local ? nullptr : host, service, &hints, &parsed);
+  const int status = look_up_at_once(host, service, parsed);
   if (status == 0) {
     found.found_ = parsed;
     return error::none;

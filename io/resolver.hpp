@@ -9,6 +9,14 @@
 
 namespace sluice::io {
 
+/// What getaddrinfo() is told: TCP, both families, `flags` beside AI_NUMERICSERV.
+[[nodiscard]] addrinfo stream_hints(int flags) noexcept;
+
+/// Finds what nobody has to be asked for: numeric addresses, and localhost with the names below it.
+/// Returns the status of getaddrinfo(), EAI_NONAME for every other name; `found` is the caller's to
+/// free. `service` is a number.
+[[nodiscard]] int look_up_at_once(const char* host, const char* service, addrinfo*& found) noexcept;
+
 struct lookup;
 
 /// The addresses of a host, in getaddrinfo's order (RFC 6724).

@@ -14,7 +14,7 @@ namespace sluice_bench {
 namespace {
 
 constexpr int start_timeout_ms = 10'000;
-constexpr std::array sluice_backends{"uring", "epoll"};
+constexpr std::array sluice_backends{"auto", "uring", "epoll"};
 constexpr std::array sluice_takes{"view", "copy", "message"};
 // Connections from which the ring floor is given many small buffers instead of few large ones: a
 // ring that runs dry costs more than anything else it does.

@@ -8,6 +8,7 @@ binary, empty and fragmented messages, then closes with the reason
 "messages=<count> bytes=<count> sha256=<hex>" over everything it sent.
 ws://localhost:8080/echo: sends every message back.
 
+The same server on the library of this tree: examples/native_feed_server.cpp.
 Prints "port <number>" once it listens. Needs Debian's python3-websockets.
 """
 

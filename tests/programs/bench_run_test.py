@@ -40,7 +40,8 @@ class RunTest(ProgramTest):
         self.assertEqual(set(results), expected)
 
     def test_sluice_beside_its_floor(self):
-        receivers = ["epoll-view", "epoll-copy", "epoll-message", "epoll-view@20", "bare-recv"]
+        receivers = ["epoll-view", "epoll-copy", "epoll-message", "epoll-view@20", "auto-view"]
+        receivers.append("bare-recv")
         if have_uring():
             receivers += ["uring-view", "uring-copy", "uring-message"]
         results = self.compare(

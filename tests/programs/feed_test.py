@@ -1,0 +1,59 @@
+"""The feed of scripts/demo: native_feed_server against feed_client, and what it refuses."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+from harness import WATCHDOG
+
+CLIENT = SERVER = ""
+
+
+class FeedTest(unittest.TestCase):
+    def setUp(self):
+        self.server = subprocess.Popen([SERVER], stdout=subprocess.PIPE, text=True)
+        self.port = int(re.fullmatch(r"port (\d+)\n", self.server.stdout.readline())[1])
+
+    def tearDown(self):
+        self.server.send_signal(signal.SIGTERM)
+        self.server.communicate(timeout=WATCHDOG)
+        self.assertEqual(self.server.returncode, 0)
+
+    def feed(self, query):
+        return subprocess.run(
+            [CLIENT, f"ws://localhost:{self.port}{query}"],
+            capture_output=True,
+            text=True,
+            timeout=WATCHDOG,
+            check=False,
+        )
+
+    def test_a_feed_arrives_as_it_was_sent(self):
+        # More than one turn of the mix: counts and SHA-256 are compared by the client.
+        done = self.feed("/feed?messages=200")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_an_empty_feed_is_a_close_frame(self):
+        done = self.feed("/feed?messages=0")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_another_path_is_refused(self):
+        done = self.feed("/nothing")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+
+    def test_a_request_that_is_no_upgrade_is_refused(self):
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/feed", timeout=WATCHDOG)
+        self.assertEqual(refused.exception.code, 426)
+        refused.exception.close()
+
+
+if __name__ == "__main__":
+    SERVER, CLIENT = (os.path.abspath(path) for path in sys.argv[1:3])
+    del sys.argv[1:3]
+    unittest.main()

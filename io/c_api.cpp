@@ -4,6 +4,7 @@
 #include "sluice/sluice.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 // The C API: names for the C++ one. Opaque pointers are the C++ objects themselves where the
@@ -68,6 +69,24 @@ static_assert(static_cast<int>(error::tls_settings) == SLUICE_ERROR_TLS_SETTINGS
 static_assert(static_cast<int>(error::tls_certificate) == SLUICE_ERROR_TLS_CERTIFICATE);
 static_assert(static_cast<int>(error::tls_handshake) == SLUICE_ERROR_TLS_HANDSHAKE);
 static_assert(static_cast<int>(error::tls_record) == SLUICE_ERROR_TLS_RECORD);
+
+// The structs of counters are the C++ ones, member by member.
+static_assert(sizeof(sluice_loop_stats) == sizeof(loop_stats));
+static_assert(offsetof(sluice_loop_stats, backend) == offsetof(loop_stats, backend));
+static_assert(offsetof(sluice_loop_stats, buffers_lent) == offsetof(loop_stats, buffers_lent));
+static_assert(sizeof(sluice_connection_stats) == sizeof(connection_stats));
+static_assert(offsetof(sluice_connection_stats, lent_bytes) ==
+              offsetof(connection_stats, lent_bytes));
+
+template <typename Stats, typename Counted, typename CStats>
+void copy_stats(const Counted& counted, CStats& to) noexcept {
+  Stats now;
+  now.size_bytes = std::min(to.size_bytes, sizeof now);
+  counted.stats(now);
+  if (now.size_bytes >= sizeof now.size_bytes) {
+    std::memcpy(&to, &now, now.size_bytes);
+  }
+}
 
 sluice_error code(error e) noexcept {
   return static_cast<sluice_error>(e);
@@ -442,6 +461,13 @@ void* sluice_connection_user_data(const sluice_connection* connection) {
 }
 void sluice_connection_set_user_data(sluice_connection* connection, void* pointer) {
   from_c(connection).set_user_data(pointer);
+}
+
+void sluice_loop_get_stats(const sluice_loop* loop, sluice_loop_stats* to) {
+  copy_stats<loop_stats>(loop->inner, *to);
+}
+void sluice_connection_get_stats(const sluice_connection* connection, sluice_connection_stats* to) {
+  copy_stats<connection_stats>(from_c(connection), *to);
 }
 
 sluice_held* sluice_view_hold(const sluice_view* seen) {

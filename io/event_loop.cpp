@@ -440,6 +440,8 @@ void event_loop::stats(loop_stats& to) const noexcept {
   now.receives_starved = io.starved;
   now.lent_bytes = mail_->lent_bytes.load(std::memory_order_relaxed);
   now.pool_bytes = buffers_->reserved_bytes();
+  now.buffers_posted = buffers_->posted_count();
+  now.buffers_lent = buffers_->lent_count();
   now.cached_bytes = blocks_.cached_bytes();
   now.allocations = blocks_.allocations();
   now.backend = to_string(io_->kind());

@@ -249,6 +249,75 @@ SLUICE_EXPORT size_t sluice_connection_peer_address(const sluice_connection* con
 SLUICE_EXPORT void* sluice_connection_user_data(const sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_set_user_data(sluice_connection* connection, void* pointer);
 
+/* ---- counters ---- */
+
+/* sluice::loop_stats: they only grow unless their comment says "now". Set size_bytes to sizeof
+   before each call; the library fills no more and sets it to what it has filled. */
+typedef struct sluice_loop_stats {
+  size_t size_bytes;
+
+  uint64_t connections_open; /* now, handshakes included */
+  uint64_t connections_accepted;
+  uint64_t connections_adopted;
+  uint64_t connections_made; /* as client, TCP established */
+  uint64_t handshakes_done;
+  uint64_t handshakes_failed;
+  uint64_t closes_clean; /* close frames went both ways */
+  uint64_t closes_dirty;
+
+  uint64_t ticks;        /* turns of the loop */
+  uint64_t system_calls; /* made by the backend */
+  uint64_t completions;
+  uint64_t receives;         /* completed with bytes */
+  uint64_t received_bytes;   /* from the sockets, headers included */
+  uint64_t receives_starved; /* had to wait for a buffer */
+  uint64_t sends;
+  uint64_t sent_bytes; /* to the sockets, headers included */
+
+  uint64_t messages_received; /* of connections that have ended and of open ones */
+  uint64_t frames_received;   /* of any opcode */
+  uint64_t payload_received_bytes;
+  uint64_t payload_copied_bytes; /* received payload that was copied in user space */
+  uint64_t frames_sent;
+  uint64_t payload_sent_bytes;
+
+  uint64_t views_held; /* calls of view::hold that gave a view */
+  uint64_t lent_bytes; /* now: receive memory kept alive by held views */
+  uint64_t reads_paused_by_lending;
+  uint64_t turns_over_budget; /* a connection had more to do and went to the back */
+  uint64_t pool_bytes;        /* now: receive buffers reserved */
+  uint64_t cached_bytes;      /* now: blocks kept for reuse */
+  uint64_t allocations;       /* heap blocks taken by the loop and its connections */
+
+  const char* backend; /* "uring" or "epoll"; static storage */
+  const char* kernels; /* "avx2", ...; static storage */
+  /* 1: the kernel polls the network devices of our sockets while busy_poll_us looks for events. */
+  uint64_t polls_devices;
+
+  uint64_t buffers_posted; /* now: receive buffers that the kernel may fill (io_uring) */
+  uint64_t buffers_lent;   /* now: receive buffers with bytes not used up, or held by views */
+} sluice_loop_stats;
+
+/* sluice::connection_stats, likewise. */
+typedef struct sluice_connection_stats {
+  size_t size_bytes;
+
+  uint64_t messages_received;
+  uint64_t frames_received;
+  uint64_t payload_received_bytes;
+  uint64_t payload_copied_bytes;
+  uint64_t pings_received;
+  uint64_t pongs_received;
+  uint64_t frames_sent;
+  uint64_t payload_sent_bytes;
+  uint64_t send_queue_bytes; /* now */
+  uint64_t lent_bytes;       /* now */
+} sluice_connection_stats;
+
+SLUICE_EXPORT void sluice_loop_get_stats(const sluice_loop* loop, sluice_loop_stats* to);
+SLUICE_EXPORT void sluice_connection_get_stats(const sluice_connection* connection,
+                                               sluice_connection_stats* to);
+
 /* ---- views that are kept ---- */
 
 /* Keeps the bytes of `view` until sluice_held_release; NULL: no memory. Only inside on_slice and

@@ -47,6 +47,9 @@ struct loop_stats {
   const char* kernels = ""; // "avx2", ...; static storage
   // 1: the kernel polls the network devices of our sockets while busy_poll_us looks for events.
   std::uint64_t polls_devices = 0;
+
+  std::uint64_t buffers_posted = 0; // now: receive buffers that the kernel may fill (io_uring)
+  std::uint64_t buffers_lent = 0;   // now: receive buffers with bytes not used up, or held by views
 };
 
 /// Counters of one connection; the rules of loop_stats apply.

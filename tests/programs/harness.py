@@ -1,4 +1,4 @@
-"""What the tests of sluice-bench share. Each is run as: TEST PROGRAM [unittest arguments]."""
+"""What the tests of the programs share. Each is run as: TEST PROGRAM [unittest arguments]."""
 
 import json
 import os
@@ -82,5 +82,5 @@ class ProgramTest(unittest.TestCase):
         return json.loads(done.stdout) if code == 0 else done.stderr
 
     def assert_one_sentence(self, text):
-        self.assertTrue(text.startswith("sluice-bench: "), text)
+        self.assertTrue(text.startswith(os.path.basename(program()) + ": "), text)
         self.assertEqual(text.count("\n"), 1, text)

@@ -231,18 +231,21 @@ class Server:
         return sum(c.payload_bytes for c in self.connections)
 
 
-def connect(port):
-    """A client connection after its handshake."""
+def connect(port, target="/", more_lines="", behind=b""):
+    """A client connection after its handshake; `behind` is sent together with the request."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=30)
     sock.sendall(
         (
-            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n"
+            f"Sec-WebSocket-Version: 13\r\n{more_lines}\r\n"
         ).encode()
+        + behind
     )
     stream = Stream(sock)
     head = stream.read_head()
+    if " 101 " not in head.partition("\r\n")[0]:
+        sock.close()
     if "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" not in head:  # RFC 6455 section 1.3
         raise ProtocolError("wrong answer: " + head)
     return stream

@@ -72,10 +72,16 @@ static void client_pong(void* context, sluice_connection* from, const uint8_t* p
 
 static void client_received(void* context, sluice_connection* from, const sluice_view* filled) {
   struct talk* const talk = context;
+  sluice_connection_stats counted;
   check(talk, filled->bytes == talk->buffer && filled->is_text == 1);
   check(talk, filled->size_bytes == 5 && memcmp(filled->bytes, "hello", 5) == 0);
   check(talk, sluice_view_hold(filled) == NULL);
   check(talk, sluice_connection_user_data(from) == talk);
+  memset(&counted, 0, sizeof counted);
+  counted.size_bytes = sizeof counted;
+  sluice_connection_get_stats(from, &counted);
+  check(talk, counted.messages_received == 1 && counted.payload_received_bytes == 5);
+  check(talk, counted.frames_sent == 3);
   ++talk->echoed;
   check(talk, sluice_connection_close(from, 1000, "done") == SLUICE_OK);
 }
@@ -104,6 +110,7 @@ int sluice_c_api_talk(void) {
   sluice_handler* server = NULL;
   sluice_handler* client = NULL;
   sluice_listener* listener = NULL;
+  sluice_loop_stats counted;
   size_t kept_bytes = 0;
 
   memset(&talk, 0, sizeof talk);
@@ -135,6 +142,18 @@ int sluice_c_api_talk(void) {
   check(&talk, sluice_loop_post(talk.loop, task, &talk) == SLUICE_OK);
   check(&talk, sluice_loop_descriptor(talk.loop) >= 0);
   check(&talk, sluice_loop_run(talk.loop) == SLUICE_OK);
+  memset(&counted, 0, sizeof counted);
+  counted.size_bytes = sizeof counted;
+  sluice_loop_get_stats(talk.loop, &counted);
+  check(&talk, counted.size_bytes == sizeof counted);
+  check(&talk, counted.connections_accepted == 1 && counted.connections_made == 1);
+  check(&talk, counted.messages_received == 2 && counted.frames_received >= 5);
+  check(&talk, counted.backend != NULL && counted.kernels != NULL);
+  /* A program that was built with fewer members gets those. */
+  memset(&counted, 0, sizeof counted);
+  counted.size_bytes = offsetof(sluice_loop_stats, connections_adopted);
+  sluice_loop_get_stats(talk.loop, &counted);
+  check(&talk, counted.connections_accepted == 1 && counted.connections_made == 0);
   sluice_listener_close(listener);
   sluice_loop_destroy(talk.loop);
   /* The view outlives the loop. */

@@ -1,0 +1,151 @@
+"""Chromium without a window, driven over its DevTools protocol: JSON on a pair of pipes, so neither
+a driver nor a library is needed. The same input events as from a hand, no scripted shortcuts."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def find():
+    return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+class Browser:
+    def __init__(self, program):
+        self.profile = tempfile.mkdtemp(prefix="sluice-browser-")
+        to_browser, self.write_fd = os.pipe()
+        self.read_fd, from_browser = os.pipe()
+        words = [program, "--headless=new", "--remote-debugging-pipe", "--disable-gpu",
+                 "--disable-dev-shm-usage", "--disable-background-networking",
+                 "--disable-component-update", "--disable-breakpad", "--disable-extensions",
+                 "--no-first-run", "--no-proxy-server", "--force-color-profile=srgb",
+                 "--user-data-dir=" + self.profile]
+        if os.geteuid() == 0:
+            words.append("--no-sandbox")  # Chromium refuses to run as root otherwise
+        # The protocol wants descriptors 3 (in) and 4 (out).
+        self.process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *words],
+            pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.profile})
+        os.close(to_browser)
+        os.close(from_browser)
+        self.pending = b""
+        self.last_id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.write_fd)
+        os.close(self.read_fd)
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    def call(self, method, session=None, **parameters):
+        self.last_id += 1
+        message = {"id": self.last_id, "method": method, "params": parameters}
+        if session is not None:
+            message["sessionId"] = session
+        os.write(self.write_fd, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.read()
+            if answer.get("id") == self.last_id:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return answer["result"]
+
+    def read(self):
+        """The next answer or event."""
+        while b"\0" not in self.pending:
+            got = os.read(self.read_fd, 1 << 16)
+            if not got:
+                raise RuntimeError("the browser has ended")
+            self.pending += got
+        line, _, self.pending = self.pending.partition(b"\0")
+        return json.loads(line)
+
+    def open(self, url):
+        return Page(self, url)
+
+
+class Page:
+    def __init__(self, browser, url):
+        self.browser = browser
+        target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = browser.call(
+            "Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Page.enable")
+        self.call("Page.navigate", url=url)
+        while True:
+            event = browser.read()
+            if (event.get("method"), event.get("sessionId")) == (
+                "Page.loadEventFired", self.session,
+            ):
+                break
+        # A tab that is not in front still gets input and timers.
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
+
+    def call(self, method, **parameters):
+        return self.browser.call(method, self.session, **parameters)
+
+    def value_of(self, expression):
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True,
+                           awaitPromise=True)
+        if "exceptionDetails" in result:
+            raise RuntimeError(f"{expression}: {result['exceptionDetails']}")
+        return result["result"].get("value")
+
+    def wait_until(self, expression):
+        """Waits, in the page, until it is true. The test's time-out ends what never becomes so."""
+        self.value_of(f"""new Promise((done) => {{
+            const look = () => ({expression}) ? done(true) : setTimeout(look, 20);
+            look();
+        }})""")
+
+    def size(self, width, height):
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                  deviceScaleFactor=1, mobile=False)
+
+    def click(self, selector):
+        x, y = self.value_of(f"""(() => {{
+            const one = document.querySelector({json.dumps(selector)});
+            one.scrollIntoView({{block: 'nearest'}});
+            const box = one.getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2];
+        }})()""")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def type_into(self, selector, text):
+        """Clicks into a field and replaces what it holds."""
+        self.click(selector)
+        self.value_of(f"document.querySelector({json.dumps(selector)}).select()")
+        if text:
+            self.call("Input.insertText", text=text)
+        else:
+            for kind in ("keyDown", "keyUp"):
+                self.call("Input.dispatchKeyEvent", type=kind, key="Delete", code="Delete",
+                          windowsVirtualKeyCode=46)
+
+    def choose(self, selector, value):
+        """Lists open outside of the page; their event is what a choice leaves behind."""
+        self.value_of(f"""(() => {{
+            const one = document.querySelector({json.dumps(selector)});
+            one.value = {json.dumps(value)};
+            one.dispatchEvent(new Event('change', {{bubbles: true}}));
+        }})()""")
+
+    def screenshot(self, path):
+        image = self.call("Page.captureScreenshot", format="png")["data"]
+        with open(path, "wb") as out:
+            out.write(base64.b64decode(image))

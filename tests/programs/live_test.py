@@ -1,0 +1,345 @@
+"""Tests of examples/live: its HTTP front with raw bytes, its streams with a plain WebSocket peer,
+and its page in Chromium. Run as: live_test.py PROGRAM [unittest arguments].
+SLUICE_LIVE_SCREENSHOT names where a picture of the page goes, SLUICE_LIVE_REPORTS after how many
+reports it is taken (four a second)."""
+
+import hashlib
+import json
+import os
+import re
+import socket
+
+import browser
+import peer
+from harness import ProgramTest, Serving, main, run
+
+COUNT = re.compile(r"^(sluice_\w+)(\{[^}]*\})? ([-+.0-9e]+|\+Inf)$")
+
+
+def ask(port, request):
+    """Sends bytes, returns all that comes back."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(request)
+        answer = b""
+        while got := sock.recv(1 << 16):
+            answer += got
+    return answer
+
+
+def get(port, target, method="GET"):
+    answer = ask(port, f"{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.decode("ascii"), body
+
+
+def metrics(port):
+    """The samples of /metrics by name and labels; checks the form of every line."""
+    head, body = get(port, "/metrics")
+    assert head.startswith("HTTP/1.1 200 OK\r\n"), head
+    assert "text/plain; version=0.0.4" in head, head
+    samples, helped, typed = {}, set(), {}
+    for line in body.decode("ascii").splitlines():
+        if line.startswith("# HELP "):
+            helped.add(line.split()[2])
+        elif line.startswith("# TYPE "):
+            typed[line.split()[2]] = line.split()[3]
+        else:
+            match = COUNT.match(line)
+            assert match, line
+            name = re.sub(r"_(bucket|sum|count)$", "", match[1])
+            name = name if typed.get(name) == "histogram" else match[1]
+            assert name in helped and name in typed, line
+            if typed[name] == "counter":
+                assert name.endswith("_total"), line
+            samples[match[1] + (match[2] or "")] = float(match[3])
+    return samples
+
+
+class Watcher:
+    """A page as seen from the wire."""
+
+    def __init__(self, port):
+        self.stream = peer.connect(port, "/page")
+        self.id = self.next()["page"]
+
+    def next(self):
+        first, masked, payload = self.stream.read_frame()
+        while first == 0x80 | peer.PING:
+            self.stream.write_frame(peer.PONG, payload, True)
+            first, masked, payload = self.stream.read_frame()
+        assert first == 0x81 and not masked, first
+        return json.loads(payload)
+
+    def wait(self, messages):
+        while True:
+            report = self.next()
+            if report["mine"]["messages"] == messages:
+                return report
+
+    def close(self):
+        self.stream.sock.close()
+
+
+class HttpTest(ProgramTest):
+    def test_serves_its_files_and_nothing_else(self):
+        with Serving() as server:
+            for target in ("/", "/live.js", "/source.js", "/live.css", "/uPlot.iife.min.js",
+                           "/uPlot.min.css", "/?a=b"):
+                head, body = get(server.port, target)
+                self.assertTrue(head.startswith("HTTP/1.1 200 OK\r\n"), head)
+                self.assertIn(f"Content-Length: {len(body)}\r\n", head + "\r\n")
+                head_alone, nothing = get(server.port, target, "HEAD")
+                self.assertEqual((head_alone, nothing), (head, b""))
+            for target in ("/main.cpp", "/../main.cpp", "/page/index.html", "//", "/%2e%2e/x", "x"):
+                head, _ = get(server.port, target)
+                self.assertTrue(head.startswith("HTTP/1.1 404 "), (target, head))
+            head, _ = get(server.port, "/", "POST")
+            self.assertTrue(head.startswith("HTTP/1.1 405 "), head)
+        self.assertEqual(server.code, 0)
+
+    def test_hostile_requests_get_an_answer_or_an_end(self):
+        with Serving() as server:
+            self.assertTrue(ask(server.port, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 "))
+            self.assertTrue(ask(server.port, b"\r\n\r\n").startswith(b"HTTP/1.1 400 "))
+            self.assertTrue(ask(server.port, b"GET /" + b"a" * 9000).startswith(b"HTTP/1.1 431 "))
+            endless = b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 2000
+            self.assertTrue(ask(server.port, endless).startswith(b"HTTP/1.1 431 "))
+            ask(server.port, bytes(range(256)) * 32)
+            # Not a WebSocket request on a WebSocket path: the library's answer.
+            head, _ = get(server.port, "/page")
+            self.assertRegex(head, r"^HTTP/1\.1 4\d\d ")
+            with socket.create_connection(("127.0.0.1", server.port)) as sock:
+                sock.sendall(b"GET / HT")  # and goes away
+            self.assertTrue(get(server.port, "/")[0].startswith("HTTP/1.1 200 "))
+
+    def test_visitors_that_never_ask_lock_nobody_out(self):
+        with Serving() as server:
+            idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+            self.assertTrue(get(server.port, "/")[0].startswith("HTTP/1.1 200 "))
+            idle[0].settimeout(30)
+            self.assertEqual(idle[0].recv(1), b"")  # the oldest had to make room
+            for sock in idle:
+                sock.close()
+
+    def test_a_request_may_come_byte_by_byte_and_with_frames_behind_it(self):
+        with Serving() as server:
+            watcher = Watcher(server.port)
+            glued = peer.frame(peer.TEXT, b"one", True) + peer.frame(peer.BINARY, b"two", True)
+            stream = peer.connect(server.port, f"/stream?page={watcher.id}", behind=glued)
+            report = watcher.wait(2)
+            self.assertEqual(report["mine"]["bytes"], 6)
+            stream.sock.close()
+            slow = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in (f"GET /stream?page={watcher.id} HTTP/1.1\r\nHost: x\r\n"
+                         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                         "Sec-WebSocket-Version: 13\r\n\r\n").encode():
+                slow.sendall(bytes([byte]))
+            self.assertIn(" 101 ", peer.Stream(slow).read_head())
+            slow.close()
+            watcher.close()
+
+
+class StreamTest(ProgramTest):
+    def stream_and_compare(self, cut):
+        with Serving() as server:
+            watcher = Watcher(server.port)
+            stream = peer.connect(server.port, f"/stream?page={watcher.id}&chain=1{cut}")
+            chain, total = bytes(32), 0
+            sizes = (0, 1, 125, 126, 1000, 65536, 300_000)
+            for number in range(70):
+                text = number % 2 == 0
+                size = sizes[number % len(sizes)]
+                message = os.urandom(size)
+                if text:
+                    message = b"\xc3\xa9" * (size // 2) + b"x" * (size % 2)
+                chain = hashlib.sha256(chain + (b"T" if text else b"B") + message).digest()
+                total += size
+                stream.write_frame(peer.TEXT if text else peer.BINARY, message, True)
+            mine = watcher.wait(70)["mine"]
+            self.assertEqual((mine["bytes"], mine["chain"]), (total, chain.hex()))
+            # Round trips: answer pings until one was measured.
+            while "sluice_live_round_trip_seconds_count" not in (seen := metrics(server.port)) or (
+                seen["sluice_live_round_trip_seconds_count"] == 0
+            ):
+                first, _, payload = stream.read_frame()
+                self.assertEqual(first, 0x80 | peer.PING)
+                stream.write_frame(peer.PONG, b"unasked", True)
+                stream.write_frame(peer.PONG, payload, True)
+            stream.write_frame(peer.CLOSE, b"\x03\xe8", True)
+            while (frame := stream.read_frame())[0] != 0x80 | peer.CLOSE:
+                pass
+            self.assertEqual(frame[2], b"\x03\xe8")
+            seen = metrics(server.port)
+            self.assertEqual(seen["sluice_live_messages_total"], 70)
+            self.assertEqual(seen["sluice_live_slice_bytes_sum"], total)
+            pieces = {kind: seen[f'sluice_live_pieces_total{{type="{kind}"}}'] for kind in
+                      ("binary_message", "binary_fragment", "utf8_message", "utf8_fragment")}
+            self.assertEqual(pieces["binary_message"], 35)
+            self.assertEqual(pieces["utf8_message"], 35)
+            self.assertEqual(sum(pieces.values()), seen["sluice_live_slice_bytes_count"])
+            self.assertEqual(seen["sluice_live_pages_open"], 1)
+            stream.sock.close()
+            watcher.close()
+        self.assertEqual(server.totals, [70, total])
+        return seen, pieces
+
+    def test_counts_types_sizes_and_hashes_of_whole_messages(self):
+        seen, pieces = self.stream_and_compare("")
+        self.assertGreater(pieces["binary_fragment"], 0)  # 300,000 bytes lie in several buffers
+        self.assertEqual(seen["sluice_connections_made_total"], 0)
+
+    def test_the_cutter_changes_frames_and_no_byte(self):
+        seen, pieces = self.stream_and_compare("&cut=1,0,125,4096")
+        self.assertEqual(seen["sluice_connections_made_total"], 1)
+        # 1 + 0 + 125 + 4096 bytes are four frames: at least 71 turns for 300,000 bytes, ten times.
+        self.assertGreater(pieces["binary_fragment"] + pieces["utf8_fragment"], 10 * 4 * 71)
+
+    def test_one_byte_frames_end_at_their_limit(self):
+        with Serving() as server:
+            watcher = Watcher(server.port)
+            stream = peer.connect(server.port, f"/stream?page={watcher.id}&chain=1&cut=1")
+            message = os.urandom(2_000_000)
+            stream.write_frame(peer.BINARY, message, True)
+            mine = watcher.wait(1)["mine"]
+            self.assertEqual(mine["chain"], hashlib.sha256(bytes(32) + b"B" + message).hexdigest())
+            watcher.close()
+
+    def test_a_page_that_does_not_read_harms_nobody(self):
+        with Serving() as server:
+            watcher = Watcher(server.port)
+            deaf = socket.socket()
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel's minimum
+            deaf.connect(("127.0.0.1", server.port))
+            deaf.sendall(b"GET /page HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: "
+                         b"Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                         b"Sec-WebSocket-Version: 13\r\n\r\n")
+            while metrics(server.port)["sluice_live_reports_dropped_total"] == 0:
+                self.assertEqual(watcher.next()["kind"], "interval")
+            stream = peer.connect(server.port, f"/stream?page={watcher.id}")
+            stream.write_frame(peer.BINARY, b"still served", True)
+            self.assertEqual(watcher.wait(1)["mine"]["bytes"], 12)
+            deaf.close()
+            watcher.close()
+        self.assertEqual(server.code, 0)
+
+
+class RefusalTest(ProgramTest):
+    def refused(self, port, target, more=""):
+        with self.assertRaises(peer.ProtocolError) as caught:
+            peer.connect(port, target, more)
+        return re.search(r"HTTP/1\.1 (\d+)", str(caught.exception))[1]
+
+    def test_strangers_are_refused(self):
+        with Serving() as server:
+            watcher = Watcher(server.port)
+            mine = f"/stream?page={watcher.id}"
+            self.assertEqual(self.refused(server.port, "/page", "Origin: http://evil\r\n"), "403")
+            self.assertEqual(self.refused(server.port, mine, "Origin: http://evil\r\n"), "403")
+            self.assertEqual(self.refused(server.port, "/stream?page=0"), "404")
+            self.assertEqual(self.refused(server.port, "/stream"), "404")
+            for cut in ("0", "0,0", "x", "1,", ",1", "-1", "99999999999999999999999", "1048577",
+                        ",".join("1" * 17)):
+                self.assertEqual(self.refused(server.port, f"{mine}&cut={cut}"), "400", cut)
+            own = f"Origin: http://127.0.0.1:{server.port}\r\n"
+            peer.connect(server.port, "/page", own).sock.close()
+            watcher.close()
+
+    def test_bad_use_is_one_sentence_and_code_2(self):
+        with Serving() as server:
+            done = run("--port", server.port)
+            self.assertEqual(done.returncode, 2)
+            self.assert_one_sentence(done.stderr)
+            self.assertIn("--port", done.stderr)
+        for words in (("--port", "0", "--files", "/nowhere"), ("--port", "0", "--host", "nowhere")):
+            done = run(*words)
+            self.assertEqual(done.returncode, 2)
+            self.assert_one_sentence(done.stderr)
+        for words in (("--port", "x"), ("--backend", "x"), ("--port", "70000"), ("x",)):
+            self.assertEqual(run(*words).returncode, 2, words)
+        self.assertEqual(run("--help").returncode, 0)
+
+
+class BrowserTest(ProgramTest):
+    def start(self, page, cut, kind, sizes, rate, limit):
+        page.wait_until("document.getElementById('state')?.textContent === 'connected'")
+        page.choose("#frames", "own" if cut else "")
+        if cut:
+            page.type_into("#pattern", cut)
+        page.choose("#kind", kind)
+        page.type_into("#size", sizes)
+        page.type_into("#rate", str(rate))
+        page.type_into("#limit", str(limit) if limit else "")
+        page.click("#start")
+
+    def finished(self, page, messages):
+        page.wait_until("document.getElementById('verdict').dataset.complete === 'true'")
+        self.assertEqual(page.value_of("source.messages"), messages)
+        self.assertEqual(page.value_of("latest.messages"), messages)
+        self.assertEqual(page.value_of("latest.bytes"), page.value_of("source.bytes"))
+        self.assertEqual(page.value_of("latest.chain"), page.value_of("Source.hex(source.chain)"))
+        self.assertIn("hashes are the same",
+                      page.value_of("document.getElementById('verdict').textContent"))
+        self.assertEqual(page.value_of("document.getElementById('trouble').textContent"), "")
+
+    def test_clicks_counts_and_hashes(self):
+        chromium = browser.find()
+        self.assertIsNotNone(chromium, "no browser: install Debian's package chromium")
+        with Serving() as server, browser.Browser(chromium) as chrome:
+            url = f"http://127.0.0.1:{server.port}/"
+            first, second = chrome.open(url), chrome.open(url)
+            self.start(first, "", "both", "0, 1, 125, 70000, 1048576", 200, 120)
+            self.start(second, "1, 0, 125, 126, 4096", "text", "1000, 20000", 500, 300)
+            self.finished(first, 120)
+            self.finished(second, 300)
+            total = first.value_of("source.bytes") + second.value_of("source.bytes")
+            seen = metrics(server.port)
+            self.assertEqual(seen["sluice_live_messages_total"], 420)
+            self.assertEqual(seen["sluice_live_slice_bytes_sum"], total)
+            self.assertEqual(seen["sluice_live_pages_open"], 2)
+            # What the plots show is what came.
+            for page in (first, second):
+                page.wait_until("past.reduce((sum, e) => sum + e.report.messages, 0) === 420")
+                self.assertEqual(
+                    page.value_of("document.querySelectorAll('.plot canvas').length"), 8)
+                self.assertEqual(page.value_of(
+                    "past.reduce((sum, e) => sum + e.report.bytes, 0)"), total)
+            # A wrong number is said on the page and sends nothing.
+            first.type_into("#rate", "0")
+            first.click("#start")
+            self.assertIn("Messages a second",
+                          first.value_of("document.getElementById('trouble').textContent"))
+            # The stop button, in the middle of a stream without a limit.
+            self.start(first, "", "binary", "4096", 1000, None)
+            first.wait_until("latest.stream === source.number && latest.messages > 50")
+            first.click("#stop")
+            first.wait_until("document.getElementById('verdict').dataset.complete === 'true'")
+            self.finished(first, first.value_of("source.messages"))
+            self.assertEqual(metrics(server.port)["sluice_live_streams_open"], 0)
+        self.assertEqual(server.code, 0)
+
+    def test_a_picture_of_the_page(self):
+        chromium = browser.find()
+        self.assertIsNotNone(chromium, "no browser: install Debian's package chromium")
+        path = os.environ.get("SLUICE_LIVE_SCREENSHOT", "live-page.png")
+        with Serving() as server, browser.Browser(chromium) as chrome:
+            url = f"http://127.0.0.1:{server.port}/"
+            # The second is in front: a hidden tab draws nothing.
+            other, page = chrome.open(url), chrome.open(url)
+            page.size(1400, 960)
+            self.start(other, "1, 0, 125, 126, 4096", "text", "1000, 20000", 60, 700)
+            self.start(page, "", "both", "125, 4096, 65536", 500, None)
+            page.wait_until(f"past.length >= {os.environ.get('SLUICE_LIVE_REPORTS', 12)}")
+            page.screenshot(path)
+            page.click("#stop")
+            page.wait_until("document.getElementById('verdict').dataset.complete === 'true'")
+        with open(path, "rb") as picture:
+            head = picture.read(24)
+        self.assertEqual(head[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual((int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")),
+                         (1400, 960))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 #include "core/close_codes.hpp"
 #include "core/copy_bytes.hpp"
+#include "core/probes.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -69,6 +70,7 @@ template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte
   if (!(text || binary) || count > available || count > to.size() || count > max_message_bytes_) {
     return advance<Self, take::copy>(to);
   }
+  SLUICE_PROBE4(frame, &inbox_, first & 0x0Fu, count, true);
   if (text) {
     return take_text<Self>(to.data(), payload, count);
   }
@@ -77,6 +79,7 @@ template <role Self> inline rx_result message_rx::receive_as(std::span<std::byte
   } else {
     kernels_->unmask_copy(to.data(), payload, count, key_before(payload));
   }
+  SLUICE_PROBE4(deliver, &inbox_, count, false, true);
   end_whole_message(payload, count);
   return {rx_status::piece, false, true, error::none, count};
 }
@@ -96,6 +99,7 @@ template <role Self>
   if (!checked.ok || state.due != 0) [[unlikely]] {
     return failure(error::text_utf8);
   }
+  SLUICE_PROBE4(deliver, &inbox_, count, true, true);
   end_whole_message(payload, count);
   return {rx_status::piece, true, true, error::none, count};
 }
@@ -191,6 +195,7 @@ template <role Self> inline bool message_rx::read_header() noexcept {
     return false;
   }
   ++stats_.frames;
+  SLUICE_PROBE4(frame, &inbox_, static_cast<unsigned>(frame_.op), frame_.payload_bytes, frame_.fin);
   if (is_control(frame_.op)) {
     control_bytes_ = 0;
     phase_ = phase::control;
@@ -312,6 +317,7 @@ inline rx_result message_rx::end_piece(std::size_t bytes, bool copied) noexcept 
   if (copied) {
     stats_.copied_bytes += bytes;
   }
+  SLUICE_PROBE4(deliver, &inbox_, bytes, text_, message_end);
   return {rx_status::piece, text_, message_end, error::none, bytes};
 }
 
@@ -358,12 +364,14 @@ rx_result message_rx::end_close() noexcept {
   std::construct_at(&close_, received);
   control_bytes_ = 0;
   phase_ = phase::closed;
+  SLUICE_PROBE3(close, &inbox_, received.status, 0);
   return ended();
 }
 
 rx_result message_rx::failure(error reason) noexcept {
   reason_ = reason;
   phase_ = phase::failed;
+  SLUICE_PROBE3(close, &inbox_, close_status::aborted, static_cast<int>(reason));
   return ended();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/message_rx.hpp"
+#include "core/probes.hpp"
 
 #include <bit>
 #include <cstring>
@@ -134,6 +135,8 @@ inline bool message_rx::deliver_front(Sink& sink, rx_budget& budget) noexcept {
     // The kernel has left the bytes in the second-level cache; short frames come too slowly for the
     // processor to see a stream in them.
     __builtin_prefetch(at + 512, 1);
+    SLUICE_PROBE4(frame, &inbox_, first & 0x0Fu, count, true);
+    SLUICE_PROBE4(deliver, &inbox_, count, text, true);
     go_on = sink(rx_view{payload, count, 0, text, true});
     if (!go_on || frames_left == 0 || at >= stop) {
       go_on = false;

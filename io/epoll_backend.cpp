@@ -1,5 +1,6 @@
 #include "io/epoll_backend.hpp"
 
+#include "core/probes.hpp"
 #include "io/system_error.hpp"
 
 #include <fcntl.h>
@@ -233,6 +234,7 @@ void epoll_backend::try_recv(recv_op& op, entry& at) noexcept {
   if (into == nullptr) {
     op.now = operation::state::starved;
     ++stats_.starved;
+    SLUICE_PROBE2(starved, op.socket.id, buffer_class_bytes[static_cast<std::size_t>(op.wanted)]);
     starved_.push(op);
     return;
   }

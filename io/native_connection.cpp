@@ -1,6 +1,7 @@
 #include "io/native_connection.hpp"
 
 #include "core/close_codes.hpp"
+#include "core/probes.hpp"
 #include "core/server_handshake.hpp"
 #include "io/connect_race.hpp"
 #include "io/view_access.hpp"
@@ -84,6 +85,11 @@ void native_connection::end(error cause) noexcept {
   state_ = connection_state::closed;
   interrupted_ = true;
   cause_ = cause;
+  if (!was_open_) {
+    SLUICE_PROBE3(handshake, &rx_.inbox(), self_ == role::server, static_cast<int>(cause));
+  } else if (!close_received_) {
+    SLUICE_PROBE3(close, &rx_.inbox(), close_status::aborted, static_cast<int>(cause));
+  }
   home_.timers().cancel(timer_);
   if (!recv_.idle()) {
     home_.io().cancel(recv_);

@@ -1,4 +1,5 @@
 #include "core/http_text.hpp"
+#include "core/probes.hpp"
 #include "core/server_handshake.hpp"
 #include "io/connect_race.hpp"
 #include "io/crypto.hpp"
@@ -164,6 +165,7 @@ void native_connection::opened(std::string_view subprotocol) noexcept {
   home_.timers().cancel(timer_);
   arm_liveness();
   ++home_.counters().handshakes_done;
+  SLUICE_PROBE3(handshake, &rx_.inbox(), self_ == role::server, 0);
   interrupted_ = false;
   handler_->on_open(*this, subprotocol);
   opening_.reset(); // the subprotocol lies in it

@@ -1,5 +1,6 @@
 #include "core/close_codes.hpp"
 #include "core/message_views.hpp"
+#include "core/probes.hpp"
 #include "io/native_connection.hpp"
 #include "io/system_error.hpp"
 #include "io/view_access.hpp"
@@ -54,6 +55,7 @@ void native_connection::on_received_slice() noexcept {
   }
   if (result > 0) {
     const auto count = static_cast<std::size_t>(result);
+    SLUICE_PROBE4(rx_slice, &rx_.inbox(), recv_.socket.id, count, filled->capacity_bytes);
     last_received_ = home_.now_16ms();
     recv_.expect_data = recv_.socket_nonempty;
     size_guess_.note(count, count == filled->capacity_bytes, recv_.socket_nonempty);

@@ -1,5 +1,6 @@
 #include "io/stream.hpp"
 
+#include "core/probes.hpp"
 #include "io/system_error.hpp"
 
 #include <linux/sockios.h>
@@ -133,6 +134,8 @@ error stream::deliver_kept(loop& on, slice_queue& inbox) noexcept {
   if (tls_ != nullptr) [[unlikely]] {
     return deliver_kept_sealed(on, inbox);
   }
+  SLUICE_PROBE4(rx_slice, &inbox, socket_.id, undelivered_.size_bytes,
+                undelivered_.from->capacity_bytes);
   if (!inbox.push(undelivered_)) {
     return error::no_memory;
   }

@@ -2,6 +2,8 @@
 
 #include "io/stream.hpp"
 
+#include "core/probes.hpp"
+
 #include <algorithm>
 
 namespace sluice::io {
@@ -146,6 +148,8 @@ bool stream::has_kept_sealed() const noexcept {
 // For begin_read() and end_read(), on whose loop we are.
 error stream::deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept {
   if (undelivered_.from != nullptr) {
+    SLUICE_PROBE4(rx_slice, &inbox, socket_.id, undelivered_.size_bytes,
+                  undelivered_.from->capacity_bytes);
     if (!tls_->receive(undelivered_)) {
       return error::no_memory;
     }

@@ -1,5 +1,6 @@
 #include "io/uring_backend.hpp"
 
+#include "core/probes.hpp"
 #include "io/system_error.hpp"
 #include "io/uring_compat.hpp"
 
@@ -302,6 +303,7 @@ void uring_backend::starve(recv_op& op) noexcept {
   if (op.turn == 0) {
     op.turn = ++last_turn_;
     ++stats_.starved;
+    SLUICE_PROBE2(starved, op.socket.id, buffer_class_bytes[index_of(op.wanted)]);
     starved_.push(op);
     return;
   }

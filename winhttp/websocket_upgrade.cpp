@@ -1,4 +1,5 @@
 #include "core/memory.hpp"
+#include "core/probes.hpp"
 #include "winhttp/async_socket.hpp"
 #include "winhttp/handle_table.hpp"
 #include "winhttp/last_error.hpp"
@@ -47,6 +48,7 @@ namespace {
     return code;
   }
   socket->connect(std::move(taken.transport), taken.send_timeout, from.handle());
+  SLUICE_PROBE3(handshake, &socket->inbox(), 0, 0);
   socket->set_callback(from.callback(), from.callback_mask());
   socket->set_context(context); // HND-05: never inherited
   if (async_socket* const async = socket->asynchronous()) {

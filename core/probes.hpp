@@ -1,9 +1,9 @@
 #pragma once
 
-// Static probes for perf, bpftrace, SystemTap and gdb: places in the receive path that can be looked
-// at while a program runs (docs/diagnostics.md lists them with their arguments). With the option
-// SLUICE_WITH_USDT each is one nop and a note in the ELF file that says where the arguments are;
-// without it nothing is compiled at all, arguments included.
+// Static probes for perf, bpftrace, SystemTap and gdb: places in the receive path that can be
+// looked at while a program runs (docs/diagnostics.md lists them with their arguments). With the
+// option SLUICE_WITH_USDT each is one nop and a note in the ELF file that says where the arguments
+// are; without it nothing is compiled at all, arguments included.
 //
 // `rx` is the same address in every probe of a connection and unique while that lives: its inbox.
 

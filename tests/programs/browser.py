@@ -2,6 +2,7 @@
 a driver nor a library is needed. The same input events as from a hand, no scripted shortcuts."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -27,13 +28,18 @@ class Browser:
                  "--user-data-dir=" + self.profile]
         if os.geteuid() == 0:
             words.append("--no-sandbox")  # Chromium refuses to run as root otherwise
-        # The protocol wants descriptors 3 (in) and 4 (out).
+        # The protocol wants descriptors 3 (in) and 4 (out); ours must not stand there already.
+        ends = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (to_browser, from_browser)]
+
+        def place():
+            os.dup2(ends[0], 3)
+            os.dup2(ends[1], 4)
+
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *words],
-            pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL,
+            words, preexec_fn=place, pass_fds=(3, 4), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.profile})
-        os.close(to_browser)
-        os.close(from_browser)
+        for fd in (to_browser, from_browser, *ends):
+            os.close(fd)
         self.pending = b""
         self.last_id = 0
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 
 import browser
 import peer
@@ -322,7 +323,8 @@ class BrowserTest(ProgramTest):
     def test_a_picture_of_the_page(self):
         chromium = browser.find()
         self.assertIsNotNone(chromium, "no browser: install Debian's package chromium")
-        path = os.environ.get("SLUICE_LIVE_SCREENSHOT", "live-page.png")
+        path = os.environ.get("SLUICE_LIVE_SCREENSHOT") or os.path.join(
+            tempfile.gettempdir(), "live-page.png")
         with Serving() as server, browser.Browser(chromium) as chrome:
             url = f"http://127.0.0.1:{server.port}/"
             # The second is in front: a hidden tab draws nothing.

@@ -7,7 +7,7 @@
 // N]
 //   --every N   all lengths from 1 to N (default 512); beyond, 8 lengths for each doubling
 //   --to BYTES  the longest (default 1 MiB)
-// scripts/plot-kernels draws the output.
+// scripts/plot kernels draws the output.
 
 #include "bench/simd/workload.hpp"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace sluice_bench {
 namespace {
@@ -35,8 +36,15 @@ void append(cell& to, const load_settings& load, const load_result& result) {
     to.p50_us.push_back(us(0.5));
     to.p99_us.push_back(us(0.99));
     to.p99_9_us.push_back(us(0.999));
+    to.round_trip_ns.add(result.round_trip_ns);
   }
 }
+
+/// What a distribution is drawn from.
+constexpr std::pair<const char*, double> distribution[] = {
+    {"p0", 0.0},      {"p1", 0.01},     {"p5", 0.05},       {"p10", 0.1},       {"p25", 0.25},
+    {"p50", 0.5},     {"p75", 0.75},    {"p90", 0.9},       {"p95", 0.95},      {"p99", 0.99},
+    {"p99.5", 0.995}, {"p99.9", 0.999}, {"p99.95", 0.9995}, {"p99.99", 0.9999}, {"p100", 1.0}};
 
 /// The word that most rounds agree on.
 std::string most_common(const std::vector<std::string>& words) {
@@ -243,6 +251,13 @@ std::string to_json(const compare_settings& settings, const std::vector<cell>& c
     figure("p50_us", c.p50_us);
     figure("p99_us", c.p99_us);
     figure("p99_9_us", c.p99_9_us);
+    if (c.round_trip_ns.count() != 0) {
+      out.begin_object("round_trip_us");
+      for (const auto& [name, share] : distribution) {
+        out.member(name, static_cast<double>(c.round_trip_ns.percentile(share)) * 1e-3);
+      }
+      out.end_object();
+    }
     if (!c.saturated.empty()) {
       out.member("saturated", most_common(c.saturated));
     }

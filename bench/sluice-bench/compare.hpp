@@ -1,5 +1,6 @@
 #pragma once
 
+#include "histogram.hpp"
 #include "load.hpp"
 #include "progress.hpp"
 #include "receiver.hpp"
@@ -43,6 +44,7 @@ struct cell {
   std::vector<double> p50_us;
   std::vector<double> p99_us;
   std::vector<double> p99_9_us;
+  histogram round_trip_ns; // all rounds together
   std::vector<std::string> saturated;
   std::string error; // why there are fewer rounds than asked for; empty = all there
   double ratio = 0;  // of the CPU time to the floor's; 0 = no floor was measured

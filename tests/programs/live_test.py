@@ -330,7 +330,7 @@ class BrowserTest(ProgramTest):
             # The second is in front: a hidden tab draws nothing.
             other, page = chrome.open(url), chrome.open(url)
             page.size(1400, 960)
-            self.start(other, "1, 0, 125, 126, 4096", "text", "1000, 20000", 60, 700)
+            self.start(other, "1, 0, 125, 126, 4096", "text", "1000, 20000", 60, None)
             self.start(page, "", "both", "125, 4096, 65536", 500, None)
             page.wait_until(f"past.length >= {os.environ.get('SLUICE_LIVE_REPORTS', 12)}")
             page.screenshot(path)

@@ -164,6 +164,48 @@ error stream::send_now(std::span<const std::byte>& rest) noexcept {
   return error::none;
 }
 
+error stream::read_now(buffer_pool& from, slice_queue& inbox, std::size_t max_bytes) noexcept {
+  if (!is_open()) {
+    return error::connection_lost;
+  }
+  if (tls_ != nullptr) {
+    return read_sealed_now(from, inbox);
+  }
+  if (undelivered_.from == nullptr) {
+    if (const error failed = receive_now(from, max_bytes); failed != error::none) {
+      return failed;
+    }
+  }
+  if (!inbox.push(undelivered_)) {
+    return error::no_memory;
+  }
+  undelivered_ = {};
+  return error::none;
+}
+
+// Into undelivered_.
+error stream::receive_now(buffer_pool& from, std::size_t max_bytes) noexcept {
+  buffer* const into = from.take(buffer_class::small);
+  if (into == nullptr) {
+    return error::no_memory;
+  }
+  const std::size_t room = std::min<std::size_t>(max_bytes, into->capacity_bytes);
+  ssize_t count = 0;
+  do {
+    count = ::recv(socket_.fd, into->bytes, room, MSG_DONTWAIT);
+  } while (count < 0 && errno == EINTR);
+  if (count > 0) {
+    undelivered_ = slice{into, 0, static_cast<std::uint32_t>(count)};
+    return error::none;
+  }
+  const error failed = count == 0         ? error::end_of_stream
+                       : errno == EAGAIN ? error::would_block
+                                          : error_from_errno(errno);
+  from.recycle(*into);
+  expect_data_ = false;
+  return failed;
+}
+
 error stream::write(loop& on, std::span<const std::byte> bytes,
                     std::chrono::milliseconds progress_timeout, cancel_source* cancel) noexcept {
   return write_rest(on, bytes, progress_timeout, cancel);

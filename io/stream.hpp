@@ -106,6 +106,13 @@ public:
   /// system. The one writer's, on any thread.
   [[nodiscard]] error write_now(std::span<const std::byte>& rest) noexcept;
 
+  /// Appends what the kernel has, at most `max_bytes` of it, to `inbox`; needs no loop and never
+  /// waits. `from` belongs to the calling thread. Returns none (inbox has grown), would_block,
+  /// end_of_stream, connection_lost, no_memory (nothing is lost: read again), tls_record or system.
+  /// Over TLS a record is taken whole.
+  [[nodiscard]] error read_now(buffer_pool& from, slice_queue& inbox,
+                               std::size_t max_bytes) noexcept;
+
   /// Ends the connection at once, so that the peer and a blocked call notice (RST if `abort`). Any
   /// thread, as long as the stream is not closed or moved meanwhile.
   void shutdown(bool abort) noexcept;
@@ -116,6 +123,7 @@ public:
 private:
   void keep(const recv_op& done) noexcept;
   [[nodiscard]] error receive(loop& on, time_point deadline, cancel_source* cancel) noexcept;
+  [[nodiscard]] error receive_now(buffer_pool& from, std::size_t max_bytes) noexcept;
   [[nodiscard]] error send(loop& on, std::span<const std::byte>& rest,
                            std::chrono::milliseconds progress_timeout,
                            cancel_source* cancel) noexcept;
@@ -126,7 +134,8 @@ private:
   [[nodiscard]] error read_sealed(loop& on, slice_queue& inbox, time_point deadline,
                                   cancel_source* cancel) noexcept;
   [[nodiscard]] error receive_sealed(loop& on, time_point deadline, cancel_source* cancel) noexcept;
-  [[nodiscard]] error unseal(loop& on, slice_queue& inbox) noexcept;
+  [[nodiscard]] error read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept;
+  [[nodiscard]] error unseal(buffer_pool& buffers, slice_queue& inbox) noexcept;
   [[nodiscard]] error deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept;
   [[nodiscard]] bool has_kept_sealed() const noexcept;
   [[nodiscard]] error write_sealed(loop& on, std::span<const std::byte>& rest,

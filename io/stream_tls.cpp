@@ -95,7 +95,7 @@ error stream::receive_sealed(loop& on, time_point deadline, cancel_source* cance
 error stream::read_sealed(loop& on, slice_queue& inbox, time_point deadline,
                           cancel_source* cancel) noexcept {
   for (;;) {
-    if (const error got = unseal(on, inbox); got != error::would_block) {
+    if (const error got = unseal(on.buffers(), inbox); got != error::would_block) {
       return got == error::none && cancel != nullptr && cancel->requested() ? error::cancelled
                                                                             : got;
     }
@@ -110,8 +110,26 @@ error stream::read_sealed(loop& on, slice_queue& inbox, time_point deadline,
   }
 }
 
+error stream::read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept {
+  for (;;) {
+    if (const error got = unseal(from, inbox); got != error::would_block) {
+      return got;
+    }
+    if (undelivered_.from == nullptr) {
+      const error failed = receive_now(from, buffer_class_bytes[0]);
+      if (failed != error::none) {
+        return failed == error::end_of_stream ? error::connection_lost : failed;
+      }
+    }
+    if (!tls_->receive(undelivered_)) {
+      return error::no_memory;
+    }
+    undelivered_ = {};
+  }
+}
+
 // Decrypts into one slice of the inbox; would_block when that takes more ciphertext.
-error stream::unseal(loop& on, slice_queue& inbox) noexcept {
+error stream::unseal(buffer_pool& buffers, slice_queue& inbox) noexcept {
   if (undelivered_plain_.from == nullptr) {
     const std::size_t pending = tls_->pending_bytes();
     if (pending == 0) {
@@ -119,7 +137,7 @@ error stream::unseal(loop& on, slice_queue& inbox) noexcept {
     }
     const buffer_class wanted =
         pending > buffer_class_bytes[0] ? buffer_class::large : buffer_class::small;
-    buffer* const plain = take_plain(on.buffers(), wanted);
+    buffer* const plain = take_plain(buffers, wanted);
     if (plain == nullptr) {
       return error::no_memory;
     }
@@ -155,7 +173,7 @@ error stream::deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept {
     }
     undelivered_ = {};
   }
-  const error got = unseal(on, inbox);
+  const error got = unseal(on.buffers(), inbox);
   return got == error::would_block ? error::none : got;
 }
 

@@ -54,7 +54,8 @@ async_socket::event async_socket::read_event() noexcept {
     case rx_status::failed:
       return fail_protocol(got.reason);
     default: // need_input, or without a Receive: unread data is in front
-      if (!receiving_ && rx.inbox().size_bytes() >= read_ahead_bytes_) {
+      if (!receiving_ && !decision::may_read_ahead(rx.inbox().size_bytes(),
+                                                   rx.inbox().slice_count(), read_ahead_bytes_)) {
         return {};
       }
       switch (read_more()) {

@@ -149,7 +149,7 @@ void async_socket::pump_writes() noexcept {
                       : static_cast<std::byte*>(memory::allocate(staged_bytes_));
       }
       const std::span<std::byte> room =
-          staged_ != nullptr ? std::span(staged_, staged_bytes_) : std::span<std::byte>(control_);
+          staged_ != nullptr ? std::span(staged_, staged_bytes_) : control_;
       out_ = room.first(frame_.fill(room));
       continue;
     }
@@ -303,7 +303,7 @@ void async_socket::on_keepalive_timer(io::timer& expired) noexcept {
     }
     const io::time_point now = io::clock::now();
     if (self.of_.keepalive_due() <= now) {
-      self.of_.last_keepalive_ = now;
+      self.of_.last_keepalive_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
       self.post_pong({}, false);
     }
     self.arm_keepalive();

@@ -2,7 +2,6 @@
 
 #include "core/close_codes.hpp"
 #include "core/memory.hpp"
-#include "io/crypto.hpp"
 #include "winhttp/async_threads.hpp"
 #include "winhttp/error_map.hpp"
 
@@ -24,7 +23,7 @@ constexpr std::chrono::milliseconds callback_patience{100};
 async_socket::async_socket(websocket& of, async_loop& on, connection& parent,
                            DWORD read_ahead_bytes) noexcept
     : of_(of), loop_(on), parent_(parent), read_ahead_bytes_(std::max(read_ahead_bytes, DWORD{1})),
-      keys_(io::random_bytes) {
+      control_(of.wire_.control_room()), keys_(of.wire_.keys()) {
   command_.run = &on_command;
   recv_.on_complete = &on_read;
   send_.on_complete = &on_sent;
@@ -33,7 +32,6 @@ async_socket::async_socket(websocket& of, async_loop& on, connection& parent,
   keepalive_timer_.on_expiry = &on_keepalive_timer;
   command_.context = recv_.context = send_.context = this;
   send_timer_.context = close_timer_.context = keepalive_timer_.context = this;
-  of_.rx_.report_pongs();
   loop_.retain();
 }
 

@@ -172,8 +172,8 @@ private:
   std::span<const std::byte> out_; // masked and not sent, in control_ or staged_
   std::byte* staged_ = nullptr;
   std::size_t staged_bytes_ = 0;
-  std::array<std::byte, max_frame_header_bytes + max_control_payload_bytes> control_;
-  masking_keys keys_;
+  const std::span<std::byte> control_; // of_'s, as keys_
+  masking_keys& keys_;
 
   // The loop thread's.
   io::recv_op recv_;
@@ -183,6 +183,6 @@ private:
   io::timer keepalive_timer_;
 };
 
-static_assert(sizeof(async_socket) <= 1280, "one per asynchronous socket, idle ones included");
+static_assert(sizeof(async_socket) <= 832, "one per asynchronous socket, idle ones included");
 
 } // namespace sluice::winhttp

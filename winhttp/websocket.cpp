@@ -27,9 +27,12 @@ namespace {
 } // namespace
 
 websocket::websocket() noexcept
-    : object(of_kind), rx_(role::client, api_limits()), last_keepalive_(io::clock::now()),
-      wire_(link_, receive_cancel_), last_data_sent_(last_keepalive_.time_since_epoch().count()),
-      keepalive_ms_(default_keepalive_ms()) {}
+    : object(of_kind), rx_(role::client, api_limits()), wire_(link_, receive_cancel_),
+      last_keepalive_(io::clock::now().time_since_epoch().count()),
+      last_data_sent_(last_keepalive_.load(std::memory_order_relaxed)),
+      keepalive_ms_(default_keepalive_ms()) {
+  rx_.report_pongs(); // so that it returns after each control frame
+}
 
 websocket::~websocket() {
   memory::destroy(async_);
@@ -52,6 +55,7 @@ void websocket::on_released() noexcept {
   if (async_ != nullptr) {
     async_->on_released(); // HANDLE_CLOSING comes after what is pending
   } else {
+    leave_alone(care_);
     notify_closing();
   }
 }

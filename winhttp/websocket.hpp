@@ -3,7 +3,9 @@
 #include "core/frame.hpp"
 #include "core/message_rx.hpp"
 #include "io/backend.hpp"
+#include "io/buffer_pool.hpp"
 #include "io/cancel.hpp"
+#include "winhttp/caretaker.hpp"
 #include "winhttp/object.hpp"
 #include "winhttp/websocket_decisions.hpp"
 #include "winhttp/websocket_gate.hpp"
@@ -31,8 +33,9 @@ class connection;
 /// the object pinned.
 ///
 /// Who owns what:
-///   gate_   whoever is inside receives: Receive, and Close once it discards. rx_ and the members
-///           named below are theirs. Receive with buffered data takes no lock.
+///   gate_   whoever is inside receives: Receive, Close once it discards, and the caretaker while
+///           nobody else does. rx_ and the members named below are theirs. Receive with buffered
+///           data takes no lock.
 ///   wire_   whoever holds it sends; it has a lock of its own.
 ///   mutex_  the states of the sending side and of the close, for short looks and changes, never
 ///           across a call that blocks.
@@ -57,7 +60,14 @@ public:
     link_.connect(std::move(connected));
     send_timeout_ = send_timeout;
     request_ = request;
+    if (care_.of != nullptr) {
+      gate_.leave(); // see begin_care()
+    }
   }
+
+  /// Makes the socket one that is looked after between calls, once, from connect() on; at most
+  /// `read_ahead_bytes` are kept. ERROR_NOT_ENOUGH_MEMORY: no thread to be had.
+  [[nodiscard]] DWORD begin_care(DWORD read_ahead_bytes) noexcept;
 
   /// Received bytes that are not parsed yet; what came behind the head of the 101 response goes
   /// here (HSK-30). Afterwards only for whoever receives.
@@ -84,6 +94,11 @@ public:
   /// nullptr for a synchronous socket.
   [[nodiscard]] async_socket* asynchronous() const noexcept { return async_; }
 
+  /// One visit of the caretaker: if nobody has received since the last one, reads ahead without
+  /// waiting and handles control frames up to the next piece of a message; sends a keep-alive that
+  /// is due. On its thread, `buffers` being its own.
+  void look_after(io::buffer_pool& buffers) noexcept;
+
   void on_close() noexcept override;
   void on_released() noexcept override;
   DWORD set_option(DWORD option, const void* buffer, DWORD length) noexcept override;
@@ -109,11 +124,16 @@ private:
                                      WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept;
   [[nodiscard]] DWORD wait_for_input(io::loop*& on) noexcept;
   [[nodiscard]] bool was_cancelled(bool by_close_itself) noexcept;
-  [[nodiscard]] DWORD fail_protocol(io::loop*& on, error reason) noexcept;
+  [[nodiscard]] DWORD fail_protocol(error reason) noexcept;
+  [[nodiscard]] DWORD end_of_input() noexcept;
   [[nodiscard]] static DWORD use_loop(io::loop*& on) noexcept;
 
   // websocket_send.cpp
   void end_send(WINHTTP_WEB_SOCKET_BUFFER_TYPE type, bool sent) noexcept;
+
+  // websocket_care.cpp
+  void read_ahead(io::buffer_pool& buffers) noexcept;
+  void keep_alive() noexcept;
 
   // websocket_close.cpp
   [[nodiscard]] DWORD run_close(bool send_frame, std::span<const std::byte> payload) noexcept;
@@ -122,16 +142,19 @@ private:
   // Every Receive uses these.
   async_socket* async_ = nullptr; // ours
   receive_gate gate_;
+  std::atomic<bool> used_{false}; // by a Receive since the caretaker's last visit
   message_rx rx_;
 
   // For whoever is inside the gate.
   bool input_ended_ = false;         // nothing can be read any more
-  io::time_point last_keepalive_;    // when we last tried
+  DWORD read_ahead_bytes_ = 0;
+  care_link care_;                   // the caretaker's
   io::cancel_source receive_cancel_; // requested by any thread
 
   websocket_link link_;
   websocket_wire wire_;
 
+  std::atomic<io::clock::rep> last_keepalive_; // when we last tried; written inside the gate
   std::atomic<io::clock::rep> last_data_sent_; // when our last data frame was sent
   std::atomic<DWORD> keepalive_ms_;
   std::atomic<DWORD> close_timeout_ms_{decision::default_close_timeout_ms};

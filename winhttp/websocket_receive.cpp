@@ -18,6 +18,7 @@ inline DWORD websocket::receive(std::span<std::byte> to, DWORD& bytes,
   if (!gate_.try_enter()) [[unlikely]] {
     return decision::concurrent_call; // RCV-13; the same code after CLOSE and Close: RCV-16, RCV-18
   }
+  used_.store(true, std::memory_order_relaxed);
   const rx_result got = rx_.receive(to);
   if (got.status != rx_status::piece) [[unlikely]] {
     const DWORD code = receive_slowly(to, bytes, type, got);
@@ -53,7 +54,7 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       break;
     }
     case rx_status::failed:
-      code = fail_protocol(on, got.reason);
+      code = fail_protocol(got.reason);
       finished = true;
       break;
     case rx_status::ping:
@@ -61,6 +62,8 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       if (use_loop(on) == ERROR_SUCCESS) { // else it is sent later
         wire_.pump(*on);
       }
+      break;
+    case rx_status::pong: // CTL-02
       break;
     default: // need_input
       code = wait_for_input(on);
@@ -72,6 +75,7 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
     }
   }
   wire_.settle();
+  used_.store(true, std::memory_order_relaxed); // after what may have been a long wait
   return code;
 }
 
@@ -83,7 +87,7 @@ DWORD websocket::use_loop(io::loop*& on) noexcept {
 // failure that the sending side latched is reported (RCV-21).
 DWORD websocket::wait_for_input(io::loop*& on) noexcept {
   if (input_ended_) {
-    return decision::call_on_failed_link(link_.failure());
+    return end_of_input();
   }
   if (const DWORD code = use_loop(on); code != ERROR_SUCCESS) {
     return code;
@@ -94,7 +98,7 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
   case error::none:
     return ERROR_SUCCESS;
   case error::timed_out:
-    last_keepalive_ = io::clock::now();
+    last_keepalive_.store(io::clock::now().time_since_epoch().count(), std::memory_order_relaxed);
     wire_.post_keepalive();
     return ERROR_SUCCESS;
   case error::cancelled:
@@ -103,10 +107,18 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
   case error::no_memory:
     return to_win32(outcome); // RCV-27: nothing is lost, the next call tries again
   default:
-    input_ended_ = true;
-    return decision::call_on_failed_link(
-        link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false)); // RCV-20, RCV-22
+    return end_of_input();
   }
+}
+
+// All that was received has been taken (RCV-20, RCV-22).
+DWORD websocket::end_of_input() noexcept {
+  input_ended_ = true;
+  DWORD latched = link_.failure();
+  if (latched == 0) {
+    latched = link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false);
+  }
+  return decision::call_on_failed_link(latched);
 }
 
 // Inside the gate. receive_cancel_ is requested by Close and CloseHandle, which set their flags
@@ -123,16 +135,15 @@ bool websocket::was_cancelled(bool by_close_itself) noexcept {
 
 // Receive has no time-out of its own (TMO-04, X-45); this is all that ends its wait early.
 io::time_point websocket::keepalive_due() const noexcept {
-  io::time_point from = last_keepalive_;
+  io::clock::rep from = last_keepalive_.load(std::memory_order_relaxed);
   if (decision::own_data_postpones_keepalive) {
-    const io::clock::duration sent(last_data_sent_.load(std::memory_order_relaxed));
-    from = std::max(from, io::time_point(sent));
+    from = std::max(from, last_data_sent_.load(std::memory_order_relaxed));
   }
-  return from + std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
+  return io::time_point(io::clock::duration(from)) + std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
 }
 
 // RCV-23 and the end of section 10.5. rx_ stays failed, so every later Receive comes here too.
-DWORD websocket::fail_protocol(io::loop*& on, error reason) noexcept {
+DWORD websocket::fail_protocol(error reason) noexcept {
   if (input_ended_) {
     return decision::call_on_failed_link(link_.failure());
   }
@@ -142,10 +153,10 @@ DWORD websocket::fail_protocol(io::loop*& on, error reason) noexcept {
     state_.note_violation(reason);
   }
   const DWORD latched = link_.latch(to_win32(reason)); // from here on no Send begins
-  if (decision::answer_violation_with_close_frame && use_loop(on) == ERROR_SUCCESS) {
-    wire_.post_close(close_status_for(reason));
-    wire_.pump(*on);
+  if (decision::answer_violation_with_close_frame) {
     wire_.settle();
+    wire_.post_close(close_status_for(reason));
+    wire_.send_due_now();
   }
   link_.fail(latched, false);
   return decision::call_on_failed_link(latched);

@@ -25,13 +25,15 @@ namespace {
     return code;
   }
   upgraded taken;
+  const DWORD read_ahead_bytes = from.dwords().get(dword_option::receive_buffer_bytes);
   if (from.asynchronous()) {
     async_loop* loop = nullptr;
     code = from.parent().parent().next_loop(loop);
     if (code == ERROR_SUCCESS) {
-      code = socket->become_asynchronous(*loop, from.parent(),
-                                         from.dwords().get(dword_option::receive_buffer_bytes));
+      code = socket->become_asynchronous(*loop, from.parent(), read_ahead_bytes);
     }
+  } else {
+    code = socket->begin_care(read_ahead_bytes);
   }
   if (code == ERROR_SUCCESS) {
     code = from.take_upgraded(taken);

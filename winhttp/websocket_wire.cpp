@@ -332,4 +332,31 @@ void websocket_wire::settle() noexcept {
   }
 }
 
+void websocket_wire::send_due_now() noexcept {
+  if (!due_.load(std::memory_order_relaxed)) {
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (taken_) {
+      return;
+    }
+    taken_ = true;
+  }
+  error sent = error::none;
+  while (sent == error::none && prepare_due()) {
+    std::span<const std::byte> rest(control_.data() + control_begin_,
+                                    control_.data() + control_end_);
+    sent = link_.stream().write_now(rest);
+    control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
+    if (has_leftover()) {
+      break; // for later, when there is room
+    }
+  }
+  if (sent != error::none && sent != error::no_memory) {
+    (void)fail(sent); // CTL-09
+  }
+  (void)release();
+}
+
 } // namespace sluice::winhttp

@@ -66,12 +66,22 @@ public:
   /// Before the thread leaves its loop: ends what pump() began. Never blocks.
   void settle() noexcept;
 
+  /// Sends what is due as far as the kernel takes it at once, unless another thread holds the wire
+  /// and will do it; needs no loop. Not between pump() and settle().
+  void send_due_now() noexcept;
+
   // Any thread.
 
   /// Ends blocked senders with ERROR_WINHTTP_OPERATION_CANCELLED, for good (CloseHandle).
   void cancel() noexcept;
   /// Only while no other thread sends.
   [[nodiscard]] const tx_stats& stats() const noexcept { return stats_; }
+
+  // For an asynchronous socket, which sends by itself instead, while it has the wire.
+
+  [[nodiscard]] masking_keys& keys() noexcept { return keys_; }
+  /// Memory for one control frame.
+  [[nodiscard]] std::span<std::byte> control_room() noexcept { return control_; }
 
 private:
   [[nodiscard]] error take(io::time_point deadline) noexcept;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <new>
 
 namespace {
@@ -18,12 +19,14 @@ struct counters {
   std::size_t allowed = SIZE_MAX;
 };
 counters seen;
+std::mutex lock; // guards `seen`
 
 // Each block carries its size in front.
 constexpr std::size_t prefix_bytes = alignof(std::max_align_t);
 static_assert(prefix_bytes >= sizeof(std::size_t));
 
 void* counting_allocate(std::size_t bytes) noexcept {
+  const std::lock_guard guard(lock);
   if (seen.allowed == 0) {
     ++seen.failures;
     return nullptr;
@@ -45,10 +48,16 @@ void* counting_allocate(std::size_t bytes) noexcept {
 }
 
 void counting_release(void* memory) noexcept {
+  const std::lock_guard guard(lock);
   auto* block = static_cast<unsigned char*>(memory) - prefix_bytes;
   --seen.live;
   seen.live_bytes -= *reinterpret_cast<std::size_t*>(block);
   std::free(block);
+}
+
+std::size_t read(std::size_t counters::*which) noexcept {
+  const std::lock_guard guard(lock);
+  return seen.*which;
 }
 
 constexpr sluice::memory::hooks counting_hooks{&counting_allocate, &counting_release};
@@ -83,28 +92,29 @@ counted_memory::~counted_memory() {
 }
 
 void counted_memory::allow(std::size_t count) noexcept {
+  const std::lock_guard guard(lock);
   seen.allowed = count;
 }
 void counted_memory::allow_all() noexcept {
-  seen.allowed = SIZE_MAX;
+  allow(SIZE_MAX);
 }
 std::size_t counted_memory::allocations() const noexcept {
-  return seen.allocations;
+  return read(&counters::allocations);
 }
 std::size_t counted_memory::failures() const noexcept {
-  return seen.failures;
+  return read(&counters::failures);
 }
 std::size_t counted_memory::bytes() const noexcept {
-  return seen.bytes;
+  return read(&counters::bytes);
 }
 std::size_t counted_memory::live() const noexcept {
-  return seen.live;
+  return read(&counters::live);
 }
 std::size_t counted_memory::live_bytes() const noexcept {
-  return seen.live_bytes;
+  return read(&counters::live_bytes);
 }
 std::size_t counted_memory::peak_bytes() const noexcept {
-  return seen.peak_bytes;
+  return read(&counters::peak_bytes);
 }
 
 std::size_t operator_new_count() noexcept {

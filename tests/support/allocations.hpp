@@ -8,7 +8,7 @@
 namespace sluice::test {
 
 /// While it lives, counts what goes through sluice::memory and can make an allocation fail. One at
-/// a time, one thread.
+/// a time; all threads count.
 class counted_memory {
 public:
   counted_memory() noexcept;

@@ -106,6 +106,9 @@ socket_pair::socket_pair(const pair_settings& how) {
   if (tls_is_wanted()) {
     start_tls(transport, *peer_);
   }
+  if (how.read_ahead_bytes != 0) {
+    check(object_->begin_care(how.read_ahead_bytes) == ERROR_SUCCESS, "caretaker");
+  }
   object_->connect(std::move(transport), how.send_timeout, nullptr);
   handle_ = winhttp::open_handle(*object_);
   check(handle_ != nullptr, "handle");

@@ -45,6 +45,7 @@ struct pair_settings {
   std::chrono::milliseconds send_timeout{20000};
   int client_send_buffer_bytes = 0; // SO_SNDBUF; 0 = the system's
   int peer_receive_buffer_bytes = 0;
+  DWORD read_ahead_bytes = 0; // not 0: the caretaker looks after the socket, as after a program's
 };
 
 /// A WebSocket handle as it is after the upgrade, over a loopback TCP connection whose other end is

@@ -5,6 +5,10 @@
 #include "io/buffer_pool.hpp"
 #include "io/loop.hpp"
 #include "support/allocations.hpp"
+#include "winhttp/async_loop.hpp"
+#include "winhttp/async_socket.hpp"
+#include "winhttp/caretaker.hpp"
+#include "winhttp/connection.hpp"
 
 #include <array>
 #include <cstdlib>
@@ -312,6 +316,62 @@ TEST_F(websocket_memory, CUP_06_an_upgrade_without_memory_leaves_the_request_as_
     EXPECT_EQ(receive(socket), (received{0, utf8_message, "greeting"}));
     WinHttpCloseHandle(socket);
   });
+  wait_until([] { return !winhttp::is_caretaker_running(); }); // it has counted memory
+}
+
+// The handle's own object apart: what makes it asynchronous, and what its loop keeps for it.
+TEST_F(websocket_memory, an_idle_asynchronous_connection_costs_at_most_1_KiB_of_heap) {
+  constexpr std::size_t warm_up = 32; // and few enough for the first chunk of handles
+  constexpr std::size_t count = 128;
+  counted_memory memory;
+  const HINTERNET session =
+      WinHttpOpen(nullptr, WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, WINHTTP_FLAG_ASYNC);
+  const HINTERNET connection = WinHttpConnect(session, L"nobody", 80, 0);
+  winhttp::async_loop* loop = nullptr;
+  std::vector<peer_connection> peers;
+  std::vector<HINTERNET> handles;
+  peers.reserve(warm_up + count);
+  handles.reserve(warm_up + count);
+  {
+    const winhttp::pin parent(connection);
+    DWORD code = ERROR_SUCCESS;
+    auto* const from = parent.as<winhttp::connection>(code);
+    ASSERT_NE(from, nullptr);
+    ASSERT_EQ(from->parent().next_loop(loop), ERROR_SUCCESS);
+    loop->retain();
+    std::size_t before = 0;
+    for (std::size_t i = 0; i < warm_up + count; ++i) {
+      if (i == warm_up) {
+        before = memory.live_bytes();
+      }
+      int ends[2] = {-1, -1};
+      ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+      peers.emplace_back(ends[1]);
+      auto* const object = memory::create<winhttp::websocket>();
+      handles.push_back(winhttp::open_handle(*object));
+      ASSERT_EQ(object->become_asynchronous(*loop, *from, 32768), ERROR_SUCCESS);
+      object->connect(io::stream(ends[0]), std::chrono::milliseconds(0), nullptr);
+      object->asynchronous()->start();
+      peers.back().send(make_frame(ping_opcode, "p")); // it has been at work
+      ASSERT_EQ(peers.back().read_frame().opcode, pong_opcode);
+    }
+    const std::size_t each = (memory.live_bytes() - before) / count;
+    RecordProperty("heap_bytes", static_cast<int>(each));
+    EXPECT_LE(each, sizeof(winhttp::websocket) + 1024);
+    EXPECT_GT(each, sizeof(winhttp::websocket)); // it was counted
+  }
+  for (const HINTERNET handle : handles) {
+    EXPECT_EQ(winhttp::close_handle(handle), ERROR_SUCCESS);
+  }
+  for (peer_connection& peer : peers) {
+    peer.expect_eof(); // the loop has let go of it
+  }
+  WinHttpCloseHandle(connection);
+  WinHttpCloseHandle(session);
+  const std::size_t with_loop = memory.live();
+  loop->release();
+  wait_until([&] { return memory.live() == 0; });
+  EXPECT_GT(with_loop, 0u);
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "websocket_fixture.hpp"
 
 #include "io/loop.hpp"
+#include "winhttp/caretaker.hpp"
 
 #include <sys/socket.h>
 
@@ -147,8 +148,8 @@ TEST_F(websocket_threads, RCV_10_the_receiving_thread_may_change) {
 // sanitizers look at that).
 class stress_socket {
 public:
-  explicit stress_socket(unsigned seed)
-      : pair_(small_buffers()), handle_(pair_.handle()), peer_([this, seed] { play_peer(seed); }) {
+  explicit stress_socket(unsigned seed, const pair_settings& how = small_buffers())
+      : pair_(how), handle_(pair_.handle()), peer_([this, seed] { play_peer(seed); }) {
     DWORD timeout_ms = 200;
     (void)pair_.object().set_option(WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT, &timeout_ms,
                                     sizeof(timeout_ms));
@@ -272,6 +273,17 @@ TEST_F(websocket_threads, stress) {
     stress_socket one(round * 2);
     stress_socket two(round * 2 + 1);
   }
+}
+
+TEST_F(websocket_threads, X_34_stress_with_the_caretaker) {
+  winhttp::set_care_period(std::chrono::milliseconds(0));
+  pair_settings looked_after = small_buffers();
+  looked_after.read_ahead_bytes = 5000;
+  for (unsigned round = 0; round < 12; ++round) {
+    stress_socket one(round * 2 + 100, looked_after);
+    stress_socket two(round * 2 + 101, looked_after);
+  }
+  winhttp::set_care_period(winhttp::decision::care_period);
 }
 
 } // namespace

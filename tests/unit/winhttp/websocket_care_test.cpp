@@ -1,0 +1,374 @@
+// Section 15 of the contract between the calls of a synchronous program: the caretaker.
+
+#include "websocket_fixture.hpp"
+
+#include "winhttp/caretaker.hpp"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace sluice::test {
+namespace {
+
+constexpr DWORD usual_read_ahead = 32768; // OPT-07
+constexpr std::size_t one_buffer = 4096;
+
+/// Rounds so often that nobody waits for them.
+class websocket_care : public websocket_test {
+protected:
+  websocket_care() { winhttp::set_care_period(std::chrono::milliseconds(1)); }
+  ~websocket_care() override { winhttp::set_care_period(winhttp::decision::care_period); }
+};
+
+pair_settings looked_after(DWORD read_ahead_bytes = usual_read_ahead) {
+  pair_settings how;
+  how.read_ahead_bytes = read_ahead_bytes;
+  return how;
+}
+
+int unread_bytes(const socket_pair& pair) {
+  int unread = -1;
+  EXPECT_EQ(::ioctl(pair.client_fd(), FIONREAD, &unread), 0);
+  return unread;
+}
+
+void wait_until_read(const socket_pair& pair) {
+  wait_until([&] { return unread_bytes(pair) == 0; });
+}
+
+/// Returns when the caretaker has visited every other socket at least once since.
+void let_it_come_by() {
+  socket_pair clock(looked_after());
+  clock.object().set_keepalive(std::chrono::milliseconds(1));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(clock.peer().read_frame().opcode, pong_opcode);
+  }
+}
+
+void expect_pong(peer_connection& from, std::string_view payload) {
+  const client_frame frame = from.read_frame();
+  EXPECT_EQ(frame.opcode, pong_opcode);
+  EXPECT_EQ(frame.payload, payload);
+  EXPECT_TRUE(frame.masked);
+}
+
+/// Runs `body` in a forked child; its exit code, or -1.
+template <typename Body> int in_child(Body body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(body());
+  }
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status)
+             ? WEXITSTATUS(status)
+             : -1;
+}
+
+TEST_F(websocket_care, CTL_01_CTL_03_X_34_pings_are_answered_without_a_receive) {
+  socket_pair pair(looked_after());
+  for (int i = 0; i < 5; ++i) {
+    pair.peer().send(make_frame(ping_opcode, std::to_string(i)));
+    expect_pong(pair.peer(), std::to_string(i));
+  }
+  pair.peer().send_bytewise(make_frame(ping_opcode, "in bytes"));
+  expect_pong(pair.peer(), "in bytes");
+  pair.peer().send(make_frame(pong_opcode, "ignored") + make_frame(text_opcode, "data"));
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "data"})) << "CTL-02, CTL-10";
+  EXPECT_EQ(pair.object().received().pings, 6U);
+}
+
+TEST_F(websocket_care, CTL_03_after_CompleteUpgrade) {
+  event answered;
+  scripted_peer server([&](scripted_peer& self) {
+    peer_connection peer = self.accept();
+    peer.handshake({}, make_frame(ping_opcode, "behind the head")); // HSK-30
+    expect_pong(peer, "behind the head");
+    peer.send(make_frame(ping_opcode, "later"));
+    expect_pong(peer, "later");
+    answered.set();
+    peer.expect_eof();
+  });
+  const api_socket socket(server.port());
+  answered.wait();
+}
+
+TEST_F(websocket_care, CTL_03_a_ping_behind_unread_data_waits_for_its_receive) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_frame(text_opcode, "first") + make_frame(ping_opcode, "second"));
+  wait_until_read(pair);
+  let_it_come_by();
+  EXPECT_FALSE(pair.peer().has_input());
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "first"}));
+  expect_pong(pair.peer(), "second"); // without another Receive
+}
+
+TEST_F(websocket_care, CTL_06_CTL_07_CTL_08_keep_alives_without_a_receive_until_our_close_frame) {
+  socket_pair pair(looked_after());
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  for (int i = 0; i < 5; ++i) {
+    expect_pong(pair.peer(), "");
+  }
+  EXPECT_EQ(shutdown(pair.handle()), ERROR_SUCCESS);
+  client_frame frame = pair.peer().read_frame();
+  while (frame.opcode == pong_opcode) {
+    frame = pair.peer().read_frame();
+  }
+  EXPECT_EQ(frame.opcode, close_opcode);
+  let_it_come_by();
+  EXPECT_FALSE(pair.peer().has_input());
+}
+
+TEST_F(websocket_care, CTL_07_keep_alives_go_on_when_only_the_peer_has_closed) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_close(1000));
+  EXPECT_EQ(receive(pair.handle()), (received{0, close_type, ""}));
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  for (int i = 0; i < 3; ++i) {
+    expect_pong(pair.peer(), "");
+  }
+}
+
+TEST_F(websocket_care, CTL_09_a_connection_that_is_reset_is_found_failed) {
+  socket_pair pair(looked_after());
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  expect_pong(pair.peer(), "");
+  pair.peer().close_rst();
+  wait_until([&] {
+    return send(pair.handle(), binary_message, "x") == ERROR_WINHTTP_CONNECTION_ERROR;
+  });
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
+}
+
+TEST_F(websocket_care, CTL_03_OPT_19_beyond_the_limit_the_peer_is_slowed_down) {
+  if (tls_is_wanted()) {
+    GTEST_SKIP() << "looks at the sizes of plain bytes";
+  }
+  const std::string payload = pattern_text(1000);
+  std::string wire;
+  for (int i = 0; i < 1000; ++i) {
+    wire += make_frame(binary_opcode, payload);
+  }
+  for (const DWORD limit : {DWORD{256}, usual_read_ahead, DWORD{200000}}) {
+    SCOPED_TRACE(limit);
+    socket_pair pair(looked_after(limit));
+    std::size_t sent = 0;
+    const auto taken = [&] { // what is with neither kernel
+      int in_flight = 0;
+      EXPECT_EQ(::ioctl(pair.peer().fd(), TIOCOUTQ, &in_flight), 0);
+      return sent - static_cast<std::size_t>(in_flight + unread_bytes(pair));
+    };
+    const auto send_more = [&] {
+      const ssize_t count = ::send(pair.peer().fd(), wire.data() + sent, wire.size() - sent,
+                                   MSG_DONTWAIT | MSG_NOSIGNAL);
+      sent += count > 0 ? static_cast<std::size_t>(count) : 0;
+      return count > 0;
+    };
+    wait_until([&] { return !send_more() && taken() >= limit; });
+    for (int i = 0; i < 3; ++i) { // and there it stays
+      let_it_come_by();
+      EXPECT_LE(taken(), limit + one_buffer);
+      (void)send_more();
+    }
+    background rest([&] { pair.peer().send(std::string_view(wire).substr(sent)); });
+    for (int i = 0; i < 1000; ++i) {
+      ASSERT_EQ(receive_message(pair.handle()), (received{0, binary_message, payload})) << i;
+    }
+  }
+}
+
+TEST(websocket_read_ahead, X_34_small_frames_that_come_one_by_one_do_not_take_a_buffer_each) {
+  using winhttp::decision::may_read_ahead;
+  EXPECT_TRUE(may_read_ahead(0, 0, 0));
+  EXPECT_TRUE(may_read_ahead(32767, 8, 32768));
+  EXPECT_FALSE(may_read_ahead(32768, 8, 32768));
+  EXPECT_TRUE(may_read_ahead(22, 11, 32768));
+  EXPECT_FALSE(may_read_ahead(24, 12, 32768));
+  EXPECT_FALSE(may_read_ahead(8, 4, 1));
+}
+
+TEST_F(websocket_care, RCV_19_QCS_07_a_close_frame_is_the_next_receives) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_frame(ping_opcode, "p") + make_close(1001, "gone"));
+  expect_pong(pair.peer(), "p");
+  wait_until_read(pair);
+  let_it_come_by();
+  EXPECT_EQ(query_close_status(pair.handle()).code, ERROR_INVALID_OPERATION);
+  EXPECT_EQ(send(pair.handle(), binary_message, "x"), ERROR_SUCCESS) << "RCV-63";
+  EXPECT_EQ(receive(pair.handle()), (received{0, close_type, ""}));
+  EXPECT_EQ(query_close_status(pair.handle()), (close_status_result{0, 1001, "gone"}));
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_INVALID_OPERATION) << "RCV-18";
+  EXPECT_EQ(close(pair.handle()), ERROR_SUCCESS);
+}
+
+TEST_F(websocket_care, RCV_65_CLO_04_a_close_frame_and_a_fin) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_frame(text_opcode, "data") + make_close(1000));
+  pair.peer().close_fin();
+  wait_until_read(pair);
+  let_it_come_by();
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "data"}));
+  let_it_come_by();
+  EXPECT_EQ(close(pair.handle()), ERROR_SUCCESS);
+  EXPECT_EQ(query_close_status(pair.handle()), (close_status_result{0, 1000, ""}));
+}
+
+TEST_F(websocket_care, RCV_23_X_19_a_violation_comes_behind_earlier_data) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_frame(text_opcode, "good") + make_frame(0xB, "bad"));
+  wait_until_read(pair);
+  let_it_come_by();
+  EXPECT_FALSE(pair.peer().has_input());
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "good"}));
+  const client_frame frame = pair.peer().read_frame(); // without another Receive
+  EXPECT_EQ(frame.opcode, close_opcode);
+  EXPECT_EQ(frame.payload, close_payload_text(1002));
+  pair.peer().expect_eof();
+  EXPECT_EQ(send(pair.handle(), binary_message, "x"), ERROR_INVALID_OPERATION) << "SND-29";
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_INVALID_SERVER_RESPONSE);
+  EXPECT_EQ(close(pair.handle()), ERROR_WINHTTP_INVALID_SERVER_RESPONSE) << "CLO-28";
+}
+
+TEST_F(websocket_care, RCV_20_RCV_21_the_end_of_the_stream_comes_behind_earlier_data) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_frame(text_opcode, "one") + make_frame(text_opcode, "two"));
+  pair.peer().close_fin();
+  wait_until_read(pair);
+  let_it_come_by();
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "one"}));
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "two"}));
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
+}
+
+TEST_F(websocket_care, CTL_04_a_peer_that_does_not_read_its_pongs) {
+  pair_settings small = looked_after();
+  small.client_send_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = 4096;
+  socket_pair pair(small);
+  std::string flood;
+  for (int i = 0; i < 1000; ++i) {
+    flood += make_frame(ping_opcode, std::string(125, 'f'));
+  }
+  pair.peer().send(flood + make_frame(ping_opcode, "last"));
+  wait_until_read(pair);
+  client_frame frame = pair.peer().read_frame();
+  while (frame.payload != "last") { // what was held up goes out in a later round
+    ASSERT_EQ(frame.opcode, pong_opcode);
+    ASSERT_EQ(frame.payload, std::string(125, 'f'));
+    frame = pair.peer().read_frame();
+  }
+  EXPECT_EQ(frame.opcode, pong_opcode);
+}
+
+// Round after round while the application receives: nothing is lost, doubled or refused (RCV-13).
+TEST_F(websocket_care, RCV_10_RCV_43_receives_and_rounds_change_no_result) {
+  winhttp::set_care_period(std::chrono::milliseconds(0));
+  socket_pair pair(looked_after(1000));
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  constexpr int rounds = 2000;
+  background feeder([&] {
+    for (int i = 0; i < rounds; ++i) {
+      pair.peer().send(make_frame(ping_opcode, "p") +
+                       make_frame(binary_opcode, pattern_text(static_cast<std::size_t>(i) % 700)));
+      if (i % 16 == 0) {
+        ::sched_yield();
+      }
+    }
+  });
+  background reader([&] {
+    for (int i = 0; i < rounds; ++i) {
+      EXPECT_EQ(pair.peer().read_frame().opcode, pong_opcode); // at least one for each round
+      if (i % 64 == 0) {
+        ::sched_yield();
+      }
+    }
+  });
+  for (int i = 0; i < rounds; ++i) {
+    ASSERT_EQ(receive_message(pair.handle(), 300),
+              (received{0, binary_message, pattern_text(static_cast<std::size_t>(i) % 700)}))
+        << i;
+    if (i % 8 == 0) {
+      let_others_run();
+    }
+  }
+  feeder.join();
+  winhttp::set_care_period(std::chrono::milliseconds(1));
+}
+
+TEST_F(websocket_care, X_17_two_receives_behind_a_visit_are_two_receives) {
+  winhttp::set_care_period(std::chrono::milliseconds(0));
+  for (int round = 0; round < 50; ++round) {
+    socket_pair pair(looked_after());
+    let_others_run();
+    std::atomic<int> delivered{0};
+    std::atomic<int> refused{0};
+    const auto call = [&] {
+      const received got = receive(pair.handle());
+      (got.code == ERROR_SUCCESS ? delivered : refused)++;
+      EXPECT_TRUE(got.code == ERROR_SUCCESS || got.code == ERROR_INVALID_OPERATION) << got.code;
+    };
+    background one(call);
+    background two(call);
+    wait_until([&] { return refused == 1; });
+    pair.peer().send(make_frame(text_opcode, "x"));
+    one.join();
+    two.join();
+    EXPECT_EQ(delivered, 1);
+  }
+}
+
+TEST_F(websocket_care, the_thread_ends_after_the_last_socket_and_comes_again) {
+  for (int i = 0; i < 3; ++i) {
+    socket_pair first(looked_after());
+    {
+      const socket_pair second(looked_after());
+      EXPECT_TRUE(winhttp::is_caretaker_running());
+    }
+    first.peer().send(make_frame(ping_opcode, "p"));
+    expect_pong(first.peer(), "p");
+    EXPECT_TRUE(winhttp::is_caretaker_running());
+    EXPECT_TRUE(first.close_handle());
+    wait_until([] { return !winhttp::is_caretaker_running(); });
+  }
+}
+
+TEST_F(websocket_care, a_forked_child_leaves_the_parents_sockets_alone) {
+  socket_pair pair(looked_after());
+  winhttp::set_care_period(std::chrono::milliseconds(0));
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(in_child([] {
+                if (winhttp::is_caretaker_running()) {
+                  return 1;
+                }
+                socket_pair own(looked_after());
+                own.peer().send(make_frame(ping_opcode, "in the child"));
+                return own.peer().read_frame().payload == "in the child" ? 0 : 2;
+              }),
+              0);
+    pair.peer().send(make_frame(ping_opcode, "in the parent"));
+    expect_pong(pair.peer(), "in the parent");
+  }
+}
+
+TEST_F(websocket_care, exit_does_not_wait_for_it_and_is_not_disturbed) {
+  winhttp::set_care_period(std::chrono::milliseconds(0));
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(in_child([]() -> int {
+                winhttp::set_care_period(std::chrono::milliseconds(0));
+                auto* const left_open = new socket_pair(looked_after());
+                left_open->object().set_keepalive(std::chrono::milliseconds(1));
+                left_open->peer().send(make_frame(ping_opcode, "p"));
+                (void)left_open->peer().read_frame();
+                std::exit(7); // NOLINT(concurrency-mt-unsafe): that is the point
+              }),
+              7);
+  }
+}
+
+} // namespace
+} // namespace sluice::test

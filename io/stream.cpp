@@ -198,9 +198,9 @@ error stream::receive_now(buffer_pool& from, std::size_t max_bytes) noexcept {
     undelivered_ = slice{into, 0, static_cast<std::uint32_t>(count)};
     return error::none;
   }
-  const error failed = count == 0         ? error::end_of_stream
+  const error failed = count == 0        ? error::end_of_stream
                        : errno == EAGAIN ? error::would_block
-                                          : error_from_errno(errno);
+                                         : error_from_errno(errno);
   from.recycle(*into);
   expect_data_ = false;
   return failed;

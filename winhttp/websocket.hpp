@@ -146,7 +146,7 @@ private:
   message_rx rx_;
 
   // For whoever is inside the gate.
-  bool input_ended_ = false;         // nothing can be read any more
+  bool input_ended_ = false; // nothing can be read any more
   DWORD read_ahead_bytes_ = 0;
   care_link care_;                   // the caretaker's
   io::cancel_source receive_cancel_; // requested by any thread

@@ -69,11 +69,11 @@ inline constexpr DWORD wrong_option_length = ERROR_INVALID_PARAMETER;
 /// CTL-06: the keep-alive interval in milliseconds where nothing else is set.
 inline constexpr DWORD default_keepalive_ms = 30000;
 
-/// X-34, OPT-19: what arrives without a Receive is read ahead, by the loop of an asynchronous socket
-/// at once and for a synchronous one by a thread that comes by once a period. True if more may be
-/// read to what is unread: RECEIVE_BUFFER_SIZE bounds the bytes, and the buffers they lie in, of
-/// which small frames that come one by one would take many. The last read may go beyond it by what
-/// one buffer holds.
+/// X-34, OPT-19: what arrives without a Receive is read ahead, by the loop of an asynchronous
+/// socket at once and for a synchronous one by a thread that comes by once a period. True if more
+/// may be read to what is unread: RECEIVE_BUFFER_SIZE bounds the bytes, and the buffers they lie
+/// in, of which small frames that come one by one would take many. The last read may go beyond it
+/// by what one buffer holds.
 inline constexpr std::chrono::milliseconds care_period{250};
 [[nodiscard]] constexpr bool may_read_ahead(std::size_t unread_bytes, std::size_t buffer_count,
                                             DWORD receive_buffer_bytes) noexcept {

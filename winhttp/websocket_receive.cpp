@@ -139,7 +139,8 @@ io::time_point websocket::keepalive_due() const noexcept {
   if (decision::own_data_postpones_keepalive) {
     from = std::max(from, last_data_sent_.load(std::memory_order_relaxed));
   }
-  return io::time_point(io::clock::duration(from)) + std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
+  return io::time_point(io::clock::duration(from)) +
+         std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
 }
 
 // RCV-23 and the end of section 10.5. rx_ stays failed, so every later Receive comes here too.

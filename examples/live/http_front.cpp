@@ -193,6 +193,12 @@ void http_front::read_request(place who) {
     const std::string_view target = line.substr(method_end + 1, target_end - method_end - 1);
     const std::string_view path = target.substr(0, target.find('?'));
     if (path == "/page" || path == "/stream") {
+      sluice::loop_stats now;
+      loop_.stats(now);
+      if (now.connections_open >= max_sockets) { // handshakes that never end are among them
+        refuse(who, "503 Service Unavailable");
+        return;
+      }
       // From here on it is the library's, the rest of its head and its own limits included.
       sluice::connection* made = nullptr;
       ::epoll_ctl(epoll_, EPOLL_CTL_DEL, who->fd, nullptr);
@@ -216,10 +222,14 @@ void http_front::read_request(place who) {
     }
   }
   if (text.size() == max_head_bytes) {
-    who->text = refusal("431 Request Header Fields Too Large");
-    who->now = visitor::stage::writing;
-    write_answer(who);
+    refuse(who, "431 Request Header Fields Too Large");
   }
+}
+
+void http_front::refuse(place who, const char* status) {
+  who->text = refusal(status);
+  who->now = visitor::stage::writing;
+  write_answer(who);
 }
 
 void http_front::answer(place who, std::string_view method, std::string_view target) {

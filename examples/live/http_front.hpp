@@ -54,11 +54,13 @@ private:
   void drop(place who);
   void read_request(place who);
   void answer(place who, std::string_view method, std::string_view target);
+  void refuse(place who, const char* status);
   void write_answer(place who);
   void drain(place who);
 
   static constexpr std::size_t max_visitors = 64;
   static constexpr std::size_t max_head_bytes = 8192;
+  static constexpr std::uint64_t max_sockets = 600; // of the loop, cutters' clients included
 
   sluice::loop& loop_;
   streams& sockets_;

@@ -122,6 +122,21 @@ class HttpTest(ProgramTest):
             for sock in idle:
                 sock.close()
 
+    def test_handshakes_that_never_end_are_bounded(self):
+        with Serving() as server:
+            half = []
+            for _ in range(650):
+                sock = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+                sock.sendall(b"GET /page HTTP/1.1\r\nHost: x\r\n")
+                half.append(sock)
+            self.assertIn(b" 503 ", half[-1].recv(100))
+            self.assertTrue(get(server.port, "/")[0].startswith("HTTP/1.1 200 "))
+            for sock in half:
+                sock.close()
+            while metrics(server.port)["sluice_connections_open"] != 0:
+                pass
+            Watcher(server.port).close()
+
     def test_a_request_may_come_byte_by_byte_and_with_frames_behind_it(self):
         with Serving() as server:
             watcher = Watcher(server.port)

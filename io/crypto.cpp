@@ -66,6 +66,25 @@ bool make_handshake_accept(handshake_key& made) noexcept {
   return base64(digest, made.accept);
 }
 
+void append_base64(memory::growable<char>& to, std::span<const std::byte> bytes) noexcept {
+  constexpr std::size_t piece_bytes = 48; // a multiple of 3: no padding inside
+  unsigned char text[piece_bytes / 3 * 4 + 1];
+  while (!bytes.empty()) {
+    const std::size_t count = std::min(bytes.size(), piece_bytes);
+    const int made = ::EVP_EncodeBlock(text, reinterpret_cast<const unsigned char*>(bytes.data()),
+                                       static_cast<int>(count));
+    to.append(reinterpret_cast<const char*>(text), static_cast<std::size_t>(made));
+    bytes = bytes.subspan(count);
+  }
+  ::OPENSSL_cleanse(text, sizeof text);
+}
+
+void wipe(std::span<std::byte> secret) noexcept {
+  if (!secret.empty()) {
+    ::OPENSSL_cleanse(secret.data(), secret.size());
+  }
+}
+
 void keep_crypto_at_exit() noexcept {
   (void)::OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/client_handshake.hpp"
+#include "core/memory.hpp"
 
 #include <cstddef>
 #include <span>
@@ -16,6 +17,13 @@ namespace sluice::io {
 
 /// The second half of it: `accept` for the `key` that is already there.
 [[nodiscard]] bool make_handshake_accept(handshake_key& made) noexcept;
+
+/// Appends `bytes` in base64 (RFC 4648 section 4). Check `to.ok()`. A caller with a secret reserves
+/// the room first, so that no copy of it is left behind.
+void append_base64(memory::growable<char>& to, std::span<const std::byte> bytes) noexcept;
+
+/// Overwrites a secret in a way that the compiler does not leave out (OPENSSL_cleanse).
+void wipe(std::span<std::byte> secret) noexcept;
 
 /// Keeps OpenSSL from being torn down by exit() while threads of ours still use it. To be called
 /// before such a thread is started; too late, and without effect, if the program has used OpenSSL

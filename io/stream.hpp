@@ -41,10 +41,11 @@ public:
   /// -1 when closed. For options and tests; reading and writing it upsets the stream.
   [[nodiscard]] int descriptor() const noexcept { return socket_.fd; }
 
-  /// Makes the stream a TLS client's, before anything was read or written, and shakes hands. Nobody
-  /// else may be inside a call. Returns none, tls_certificate, tls_handshake, connection_lost (the
-  /// peer hung up), timed_out, cancelled, no_memory, invalid_argument or system. After an error the
-  /// stream is only good to be closed; tls() then says what was wrong with a certificate.
+  /// Makes the stream a TLS client's and shakes hands. What was read of it before (the answer of a
+  /// proxy) is the caller's; TLS begins behind it. Nobody else may be inside a call. Returns none,
+  /// tls_certificate, tls_handshake, connection_lost (the peer hung up), timed_out, cancelled,
+  /// no_memory, invalid_argument or system. After an error the stream is only good to be closed;
+  /// tls() then says what was wrong with a certificate.
   [[nodiscard]] error start_tls(loop& on, const tls_context_ref& context, const tls_peer& peer,
                                 time_point deadline, cancel_source* cancel) noexcept;
   [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }

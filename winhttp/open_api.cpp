@@ -140,7 +140,8 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   if (!simd::forced_kernel_ok()) {
     return finish(ERROR_WINHTTP_INTERNAL_ERROR, nullptr); // as for SLUICE_BACKEND
   }
-  DWORD code = check_access_type(access_type, proxy, bypass);
+  proxy_settings proxies;
+  DWORD code = proxies.set(access_type, proxy, bypass);
   memory::growable<char> agent;
   if (code == ERROR_SUCCESS && user_agent != nullptr) {
     code = take_agent(user_agent, agent);
@@ -148,7 +149,8 @@ HINTERNET WINAPI WinHttpOpen(LPCWSTR user_agent, DWORD access_type, LPCWSTR prox
   HINTERNET handle = nullptr;
   if (code == ERROR_SUCCESS) {
     code = publish(
-        memory::create<session>(std::move(agent), access_type, asynchronous, secure_only), handle);
+        memory::create<session>(std::move(agent), std::move(proxies), asynchronous, secure_only),
+        handle);
   }
   return finish(code, handle);
 }

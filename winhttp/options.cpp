@@ -47,6 +47,9 @@ enum class shape : std::uint8_t {
 constexpr bool any_value(DWORD) noexcept {
   return true;
 }
+constexpr bool is_autologon_policy(DWORD value) noexcept {
+  return value <= WINHTTP_AUTOLOGON_SECURITY_LEVEL_MAX;
+}
 constexpr bool is_redirect_policy(DWORD value) noexcept {
   return value <= WINHTTP_OPTION_REDIRECT_POLICY_LAST;
 }
@@ -111,6 +114,10 @@ constexpr row rows[] = {
      dword_option::receive_buffer_bytes},
     {WINHTTP_OPTION_WEB_SOCKET_SEND_BUFFER_SIZE, both, both, shape::dword, // OPT-03
      dword_option::send_buffer_bytes},
+    {WINHTTP_OPTION_USERNAME, on_request, on_request, shape::special},
+    {WINHTTP_OPTION_PASSWORD, on_request, on_request, shape::special},
+    {WINHTTP_OPTION_PROXY_USERNAME, on_request, on_request, shape::special},
+    {WINHTTP_OPTION_PROXY_PASSWORD, on_request, on_request, shape::special},
     {WINHTTP_OPTION_HTTP_PROTOCOL_USED, none, on_request, shape::special},
     // Kept and read back, but nothing depends on them: every exchange has a connection of its own,
     // one attempt per address, both address families at once, HTTP/1.1, nothing to drain, no
@@ -121,7 +128,7 @@ constexpr row rows[] = {
     {WINHTTP_OPTION_MAX_CONNS_PER_1_0_SERVER, on_session, on_session, shape::dword,
      dword_option::max_conns_per_1_0_server},
     {WINHTTP_OPTION_AUTOLOGON_POLICY, on_request, on_request, shape::dword,
-     dword_option::autologon_policy},
+     dword_option::autologon_policy, &is_autologon_policy},
     {WINHTTP_OPTION_MAX_RESPONSE_DRAIN_SIZE, both, both, shape::dword,
      dword_option::max_response_drain_bytes},
     {WINHTTP_OPTION_ASSURED_NON_BLOCKING_CALLBACKS, on_session, on_session, shape::dword,

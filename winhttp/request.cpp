@@ -1,6 +1,5 @@
 #include "winhttp/request.hpp"
 
-#include "winhttp/proxy.hpp"
 #include "winhttp/text.hpp"
 
 #include <sluice/extensions.h>
@@ -24,7 +23,7 @@ bool request_target::same_origin(const request_target& other) const noexcept {
          equal_no_case(host_view(), other.host_view());
 }
 
-void request_target::append_authority(memory::growable<char>& to) const noexcept {
+void request_target::append_host(memory::growable<char>& to) const noexcept {
   const std::string_view name = host_view();
   if (name.find(':') == std::string_view::npos) {
     to.append(name);
@@ -33,6 +32,10 @@ void request_target::append_authority(memory::growable<char>& to) const noexcept
     to.append(name.substr(0, name.find('%'))); // a zone means nothing to the server
     to.append(']');
   }
+}
+
+void request_target::append_authority(memory::growable<char>& to) const noexcept {
+  append_host(to);
   if (port != default_port(secure)) {
     to.append(':');
     append_decimal(to, port);
@@ -58,8 +61,8 @@ void request_target::copy_from(const request_target& other) noexcept {
 
 request::request(connection& parent, opening&& from) noexcept
     : object(of_kind), parent_(parent), http_1_0_(from.http_1_0), refresh_(from.refresh),
-      access_type_(parent.parent().access_type()), dwords_(parent.parent().dwords()),
-      verb_(std::move(from.verb)), headers_(std::move(from.headers)) {
+      dwords_(parent.parent().dwords()), verb_(std::move(from.verb)),
+      headers_(std::move(from.headers)) {
   inherit_notification(parent);
   original_.host.append(parent.host());
   original_.host.append('\0');
@@ -68,7 +71,8 @@ request::request(connection& parent, opening&& from) noexcept
   original_.path = std::move(from.path);
   current_.copy_from(original_);
   current_verb_.append(verb_.view());
-  ok_ = original_.ok() && current_.ok() && verb_.ok() && current_verb_.ok() && headers_.ok();
+  ok_ = parent.parent().copy_proxies(proxies_) == ERROR_SUCCESS && original_.ok() &&
+        current_.ok() && verb_.ok() && current_verb_.ok() && headers_.ok();
 }
 
 void request::on_close() noexcept {
@@ -111,13 +115,16 @@ DWORD request::set_option(DWORD option, const void* buffer, DWORD length) noexce
     }
     return ERROR_SUCCESS;
   }
-  case WINHTTP_OPTION_PROXY: {
-    DWORD type = 0;
-    const DWORD code = take_proxy(buffer, length, type);
-    if (code == ERROR_SUCCESS) {
-      access_type_.store(type, std::memory_order_relaxed);
-    }
-    return code;
+  case WINHTTP_OPTION_PROXY: { // PRX-06
+    const std::lock_guard guard(lock_);
+    return proxies_.set_option(buffer, length);
+  }
+  case WINHTTP_OPTION_USERNAME:
+  case WINHTTP_OPTION_PASSWORD:
+  case WINHTTP_OPTION_PROXY_USERNAME:
+  case WINHTTP_OPTION_PROXY_PASSWORD: {
+    const std::lock_guard guard(lock_);
+    return users_.set_option(option, buffer, length);
   }
   default:
     return ERROR_WINHTTP_INVALID_OPTION;
@@ -134,8 +141,17 @@ DWORD request::query_option(DWORD option, void* buffer, DWORD* length) noexcept 
     }
     return url.ok() ? give_text(url.view(), buffer, length) : DWORD{ERROR_NOT_ENOUGH_MEMORY};
   }
-  case WINHTTP_OPTION_PROXY:
-    return give_proxy(access_type_.load(std::memory_order_relaxed), buffer, length);
+  case WINHTTP_OPTION_PROXY: {
+    const std::lock_guard guard(lock_);
+    return proxies_.query_option(buffer, length);
+  }
+  case WINHTTP_OPTION_USERNAME:
+  case WINHTTP_OPTION_PASSWORD:
+  case WINHTTP_OPTION_PROXY_USERNAME:
+  case WINHTTP_OPTION_PROXY_PASSWORD: {
+    const std::lock_guard guard(lock_);
+    return users_.query_option(option, buffer, length);
+  }
   case SLUICE_OPTION_TLS_VERSION:
     return give_value(tls_version_.load(std::memory_order_relaxed), buffer, length);
   case WINHTTP_OPTION_HTTP_PROTOCOL_USED: // HSK-08: always HTTP/1.1

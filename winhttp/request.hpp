@@ -6,9 +6,11 @@
 #include "io/cancel.hpp"
 #include "io/stream.hpp"
 #include "winhttp/connection.hpp"
+#include "winhttp/credentials.hpp"
 #include "winhttp/header_list.hpp"
 #include "winhttp/object.hpp"
 #include "winhttp/options.hpp"
+#include "winhttp/proxy.hpp"
 #include "winhttp/response_body.hpp"
 
 #include <atomic>
@@ -47,8 +49,23 @@ struct request_target {
   [[nodiscard]] bool same_origin(const request_target& other) const noexcept;
   /// `host[:port]` as it stands in a Host field or a URL: without the port of the scheme.
   void append_authority(memory::growable<char>& to) const noexcept;
+  void append_host(memory::growable<char>& to) const noexcept; // the same without any port
   void append_url(memory::growable<char>& to) const noexcept;
   void copy_from(const request_target& other) noexcept;
+};
+
+/// The proxy of one hop, if there is one.
+struct proxy_route {
+  memory::growable<char> host; // with its NUL; empty: the target is reached directly
+  std::uint16_t port = 0;
+  bool secure = false;
+  bool tunnels = false; // by CONNECT; else the proxy gets the request itself, with a whole URL
+
+  [[nodiscard]] bool used() const noexcept { return !host.empty(); }
+  [[nodiscard]] std::string_view host_view() const noexcept {
+    return {host.data(), host.size() - 1};
+  }
+  [[nodiscard]] bool same_server(const proxy_route& other) const noexcept;
 };
 
 /// One HTTP request handle: headers and options, then any number of exchanges, one after the other.
@@ -97,10 +114,21 @@ public:
   /// GET-07. `lines` is UTF-8; nothing is changed on failure.
   [[nodiscard]] DWORD add_headers(std::string_view lines, DWORD modifiers) noexcept;
 
+  /// GET-28: for the exchanges that begin from now on.
+  [[nodiscard]] DWORD set_credentials(DWORD target, DWORD scheme, const WCHAR* user,
+                                      const WCHAR* password) noexcept;
+  /// What the response, a 401 or 407, asks for. ERROR_INVALID_OPERATION without such a response;
+  /// ERROR_WINHTTP_HEADER_NOT_FOUND when it does not say.
+  [[nodiscard]] DWORD query_auth_schemes(offered_schemes& schemes, DWORD& target) const noexcept;
+
   /// GET-13 and following; `extra_lines` are added first with ADD and REPLACE. `body` is sent
-  /// behind the head.
+  /// behind the head; `total_bytes` is the length of the whole body, of which the rest comes by
+  /// write_data().
   [[nodiscard]] DWORD send(std::string_view extra_lines, std::span<const std::byte> body,
-                           DWORD_PTR new_context) noexcept;
+                           DWORD total_bytes, DWORD_PTR new_context) noexcept;
+  /// Sends more of the body. ERROR_WINHTTP_INCORRECT_HANDLE_STATE: there is none to be sent, or
+  /// less than `more`.
+  [[nodiscard]] DWORD write_data(std::span<const std::byte> more) noexcept;
 
   /// Waits for the final response head: 1xx skipped, redirects followed, a 101 checked.
   [[nodiscard]] DWORD receive_response() noexcept;
@@ -117,7 +145,8 @@ public:
 
   /// GET-14, GET-15, HSK-51: completes when the head of the response has been read.
   [[nodiscard]] DWORD send_async(std::string_view extra_lines, std::span<const std::byte> body,
-                                 DWORD_PTR new_context) noexcept;
+                                 DWORD total_bytes, DWORD_PTR new_context) noexcept;
+  [[nodiscard]] DWORD write_data_async(std::span<const std::byte> more) noexcept;
   /// HSK-50, HSK-52, GET-20.
   [[nodiscard]] DWORD receive_response_async() noexcept;
   [[nodiscard]] DWORD query_data_available_async() noexcept;
@@ -152,23 +181,44 @@ private:
   void unclaim() noexcept { claimed_.store(false, std::memory_order_release); }
   [[nodiscard]] DWORD start_job(job* made) noexcept;
   [[nodiscard]] DWORD claim_for_body() noexcept;
-  void run_send(std::span<const std::byte> body) noexcept;
+  void run_send(std::span<const std::byte> body, DWORD total_bytes) noexcept;
   void run_receive() noexcept;
   void notify_error(DWORD_PTR call, DWORD code) const noexcept;
 
   // request_send.cpp
   [[nodiscard]] DWORD send_claimed(std::string_view extra_lines, std::span<const std::byte> body,
-                                   DWORD_PTR new_context) noexcept;
+                                   DWORD total_bytes, DWORD_PTR new_context) noexcept;
+  [[nodiscard]] DWORD write_claimed(std::span<const std::byte> more) noexcept;
   [[nodiscard]] DWORD send_once() noexcept;
   [[nodiscard]] DWORD prepare(memory::growable<char>& head) noexcept;
   void append_generated(header_list& fields, std::string_view agent) const noexcept;
   void append_head(memory::growable<char>& head, const header_list& fields) const noexcept;
+  void append_fields(memory::growable<char>& head, const header_list& fields) const noexcept;
+  void append_line(memory::growable<char>& head) const noexcept;
   [[nodiscard]] bool goes_out(const header_list::field& field) const noexcept;
-  [[nodiscard]] DWORD connect() noexcept;
-  [[nodiscard]] DWORD start_tls(io::loop& on) noexcept;
-  [[nodiscard]] DWORD fail_tls(DWORD bits) noexcept;
-  [[nodiscard]] DWORD transport_failure(error failed) const noexcept;
   [[nodiscard]] DWORD transmit(memory::growable<char>& head) noexcept;
+
+  // request_connect.cpp
+  [[nodiscard]] DWORD connect() noexcept;
+  [[nodiscard]] DWORD start_tls(io::loop& on, const proxy_route* with_proxy) noexcept;
+  [[nodiscard]] DWORD fail_tls(DWORD bits, bool of_proxy) noexcept;
+  [[nodiscard]] DWORD transport_failure(error failed) const noexcept;
+  [[nodiscard]] io::time_point connect_deadline() const noexcept;
+
+  // request_tunnel.cpp
+  [[nodiscard]] DWORD choose_proxy() noexcept;
+  [[nodiscard]] DWORD open_tunnel(io::loop& on) noexcept;
+  [[nodiscard]] DWORD append_connect(memory::growable<char>& head) noexcept;
+
+  // request_auth.cpp
+  [[nodiscard]] const credentials* user_for_server() const noexcept;
+  [[nodiscard]] const credentials* user_for_proxy() const noexcept;
+  [[nodiscard]] bool append_user(memory::growable<char>& head, std::string_view name,
+                                 const credentials& user) const noexcept;
+  [[nodiscard]] DWORD challenged_target() const noexcept;
+  [[nodiscard]] bool answers_challenge() const noexcept;
+  [[nodiscard]] DWORD note_challenge() noexcept;
+  [[nodiscard]] DWORD repeat_with_user() noexcept;
 
   // request_receive.cpp
   [[nodiscard]] DWORD receive_claimed() noexcept;
@@ -185,6 +235,8 @@ private:
 
   // request_redirect.cpp
   [[nodiscard]] bool wants_redirect() const noexcept;
+  /// The response that was read is not the last one: another request follows by itself.
+  [[nodiscard]] bool goes_on() const noexcept { return answers_challenge() || wants_redirect(); }
   [[nodiscard]] bool allows_redirect(const request_target& next) const noexcept;
   [[nodiscard]] DWORD follow_redirect(request_target&& next) noexcept;
   [[nodiscard]] DWORD resolve_location(std::string_view location,
@@ -200,7 +252,6 @@ private:
   std::atomic<bool> claimed_{false};
   std::atomic<bool> upgrade_{false}; // never taken back (GET-08)
   std::atomic<bool> revocation_{false};
-  std::atomic<DWORD> access_type_;
   std::atomic<DWORD> security_{0};    // of the connection: SECURITY_FLAG_...
   std::atomic<DWORD> tls_version_{0}; // of the connection: WINHTTP_FLAG_SECURE_PROTOCOL_...
   dword_options dwords_;
@@ -209,12 +260,18 @@ private:
   // Written by the claim's owner under lock_: the owner may read without it.
   mutable std::mutex lock_;
   const memory::growable<char> verb_;
-  header_list headers_; // written by anyone under lock_
+  header_list headers_; // written by anyone under lock_, as the next two
+  proxy_settings proxies_;
+  credential_store users_;
   request_target original_;
   request_target current_; // the last hop, after redirects
   memory::growable<char> current_verb_;
   bool exchange_upgrades_ = false;
   bool cross_origin_ = false; // a redirect led away from the original server
+  proxy_route route_;         // of the last hop
+  proxy_route challenger_;    // the proxy that asked last who we are
+  bool server_asked_ = false; // and so did the original server
+  bool from_proxy_ = false;   // the response is that of a proxy that refused the tunnel (PRX-05)
   phase phase_ = phase::idle;
   std::optional<http_response_head> head_; // for others from phase::answered on
   bool ok_ = true;
@@ -224,6 +281,9 @@ private:
   // The claim's owner alone.
   std::span<const std::byte> body_{}; // of the caller, during send() only
   bool had_body_ = false;
+  // For write_data(). Of a body with a transfer coding, which the application makes: any length.
+  static constexpr std::uint64_t any_length = UINT64_MAX;
+  std::uint64_t body_left_ = 0;
   DWORD exchange_send_buffer_bytes_ = 0;
   handshake_key key_{};
   memory::growable<char> offered_;  // subprotocols of the request

@@ -42,10 +42,9 @@ BOOL WINAPI WinHttpAddRequestHeaders(HINTERNET request_handle, LPCWSTR headers,
 BOOL WINAPI WinHttpSendRequest(HINTERNET request_handle, LPCWSTR headers, DWORD headers_length,
                                LPVOID optional, DWORD optional_length, DWORD total_length,
                                DWORD_PTR context) {
-  // The body has to be complete. A total of 0 means that nobody counted
-  // (WINHTTP_IGNORE_REQUEST_TOTAL_LENGTH).
+  // A total of 0 means that nobody counted (WINHTTP_IGNORE_REQUEST_TOTAL_LENGTH).
   if ((optional == nullptr && optional_length != 0) ||
-      (total_length != 0 && total_length != optional_length)) {
+      (total_length != 0 && total_length < optional_length)) {
     return finish(ERROR_INVALID_PARAMETER);
   }
   const pin pinned(request_handle);
@@ -62,8 +61,68 @@ BOOL WINAPI WinHttpSendRequest(HINTERNET request_handle, LPCWSTR headers, DWORD 
     }
   }
   const std::span body(static_cast<const std::byte*>(optional), optional_length);
-  return finish(on->asynchronous() ? on->send_async(lines.view(), body, context)
-                                   : on->send(lines.view(), body, context));
+  return finish(on->asynchronous() ? on->send_async(lines.view(), body, total_length, context)
+                                   : on->send(lines.view(), body, total_length, context));
+}
+
+BOOL WINAPI WinHttpWriteData(HINTERNET request_handle, LPCVOID buffer, DWORD to_write,
+                             LPDWORD written) {
+  if (buffer == nullptr && to_write != 0) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  const std::span more(static_cast<const std::byte*>(buffer), to_write);
+  if (on != nullptr && on->asynchronous()) {
+    return finish(on->write_data_async(more));
+  }
+  if (written == nullptr) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  *written = 0;
+  if (on == nullptr) {
+    return finish(code);
+  }
+  code = on->write_data(more);
+  if (code == ERROR_SUCCESS) {
+    *written = to_write;
+  }
+  return finish(code);
+}
+
+BOOL WINAPI WinHttpSetCredentials(HINTERNET request_handle, DWORD target, DWORD scheme,
+                                  LPCWSTR user, LPCWSTR password, LPVOID reserved) {
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  request* const on = pinned.as<request>(code);
+  if (on == nullptr) {
+    return finish(code);
+  }
+  return finish(reserved != nullptr ? DWORD{ERROR_INVALID_PARAMETER}
+                                    : on->set_credentials(target, scheme, user, password));
+}
+
+BOOL WINAPI WinHttpQueryAuthSchemes(HINTERNET request_handle, LPDWORD supported, LPDWORD first,
+                                    LPDWORD target) {
+  const pin pinned(request_handle);
+  DWORD code = ERROR_SUCCESS;
+  const request* const on = pinned.as<request>(code);
+  if (on == nullptr) {
+    return finish(code);
+  }
+  if (supported == nullptr || first == nullptr || target == nullptr) {
+    return finish(ERROR_INVALID_PARAMETER);
+  }
+  offered_schemes schemes;
+  DWORD asking = 0;
+  code = on->query_auth_schemes(schemes, asking);
+  if (code == ERROR_SUCCESS) {
+    *supported = schemes.all;
+    *first = schemes.first;
+    *target = asking;
+  }
+  return finish(code);
 }
 
 BOOL WINAPI WinHttpReceiveResponse(HINTERNET request_handle, LPVOID reserved) {

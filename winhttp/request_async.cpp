@@ -13,7 +13,7 @@ namespace sluice::winhttp {
 /// A call on its way to a worker. Its pin keeps HANDLE_CLOSING back until the completion has been
 /// raised (HND-13).
 struct request::job final : async_job {
-  enum class call : std::uint8_t { send, receive, query, read };
+  enum class call : std::uint8_t { send, write, receive, query, read };
 
   job(request& of, call wanted) noexcept : what(wanted), on(of), held(of.handle()) {
     run = [](async_job& started) noexcept { static_cast<job&>(started).execute(); };
@@ -24,14 +24,26 @@ struct request::job final : async_job {
   request& on;
   const pin held;
   std::span<const std::byte> body{}; // of the application, good until the completion
+  DWORD total_bytes = 0;             // of send
   std::span<std::byte> to{};
 };
 
 void request::job::execute() noexcept {
   switch (what) {
   case call::send:
-    on.run_send(body);
+    on.run_send(body, total_bytes);
     break;
+  case call::write: {
+    const DWORD code = on.write_claimed(body);
+    on.unclaim();
+    if (code == ERROR_SUCCESS) {
+      auto written = static_cast<DWORD>(body.size());
+      on.notify(WINHTTP_CALLBACK_STATUS_WRITE_COMPLETE, &written, sizeof(written));
+    } else {
+      on.notify_error(API_WRITE_DATA, code);
+    }
+    break;
+  }
   case call::receive:
     on.run_receive();
     break;
@@ -84,7 +96,7 @@ DWORD request::start_job(job* made) noexcept {
 }
 
 DWORD request::send_async(std::string_view extra_lines, std::span<const std::byte> body,
-                          DWORD_PTR new_context) noexcept {
+                          DWORD total_bytes, DWORD_PTR new_context) noexcept {
   {
     const std::lock_guard guard(lock_);
     if (!try_claim()) {
@@ -93,7 +105,7 @@ DWORD request::send_async(std::string_view extra_lines, std::span<const std::byt
   }
   // What is wrong with the parameters is said at once (GET-15).
   DWORD code = ERROR_SUCCESS;
-  if (upgrade_.load(std::memory_order_relaxed) && !body.empty()) {
+  if (upgrade_.load(std::memory_order_relaxed) && (!body.empty() || total_bytes != 0)) {
     code = ERROR_INVALID_PARAMETER; // GET-18
   } else if (!extra_lines.empty()) {
     code = add_headers(extra_lines, WINHTTP_ADDREQ_FLAG_ADD | WINHTTP_ADDREQ_FLAG_REPLACE);
@@ -108,6 +120,7 @@ DWORD request::send_async(std::string_view extra_lines, std::span<const std::byt
   auto* const made = memory::create<job>(*this, job::call::send);
   if (made != nullptr) {
     made->body = body;
+    made->total_bytes = total_bytes;
   }
   {
     const std::lock_guard guard(lock_);
@@ -117,9 +130,9 @@ DWORD request::send_async(std::string_view extra_lines, std::span<const std::byt
   return start_job(made);
 }
 
-void request::run_send(std::span<const std::byte> body) noexcept {
-  const DWORD code = send_claimed({}, body, 0);
-  if (code == ERROR_SUCCESS) {
+void request::run_send(std::span<const std::byte> body, DWORD total_bytes) noexcept {
+  const DWORD code = send_claimed({}, body, total_bytes, 0);
+  if (code == ERROR_SUCCESS && body_left_ == 0) {
     read_ahead(); // HSK-51: a failure is for ReceiveResponse to report
   }
   bool receives = false;
@@ -176,12 +189,30 @@ DWORD request::receive_response_async() noexcept {
     notify_error(API_RECEIVE_RESPONSE, ERROR_WINHTTP_INCORRECT_HANDLE_STATE); // GET-20
     return ERROR_SUCCESS;
   }
-  if (has_read_ahead_ && (read_ahead_code_ != ERROR_SUCCESS || !wants_redirect())) {
+  if (has_read_ahead_ && (read_ahead_code_ != ERROR_SUCCESS || !goes_on())) {
     const in_call_depth nested;
     run_receive(); // HSK-50: nothing in there waits
     return ERROR_SUCCESS;
   }
   return start_job(memory::create<job>(*this, job::call::receive));
+}
+
+DWORD request::write_data_async(std::span<const std::byte> more) noexcept {
+  {
+    const std::lock_guard guard(lock_);
+    if (!try_claim()) {
+      return ERROR_INVALID_OPERATION;
+    }
+  }
+  if (phase_ != phase::sent || (!from_proxy_ && more.size() > body_left_)) {
+    unclaim();
+    return ERROR_WINHTTP_INCORRECT_HANDLE_STATE;
+  }
+  auto* const made = memory::create<job>(*this, job::call::write);
+  if (made != nullptr) {
+    made->body = more;
+  }
+  return start_job(made);
 }
 
 DWORD request::claim_for_body() noexcept {

@@ -34,6 +34,13 @@ DWORD request::receive_claimed() noexcept {
   DWORD code = ERROR_SUCCESS;
   for (DWORD hop = 0;; ++hop) {
     code = read_final_head();
+    while (code == ERROR_SUCCESS &&
+           answers_challenge()) { // once for the proxy, once for the server
+      code = repeat_with_user();
+      if (code == ERROR_SUCCESS) {
+        code = read_final_head();
+      }
+    }
     if (code != ERROR_SUCCESS || !wants_redirect()) {
       break;
     }
@@ -52,6 +59,9 @@ DWORD request::receive_claimed() noexcept {
   }
   if (code == ERROR_SUCCESS) {
     code = accept_head();
+  }
+  if (code == ERROR_SUCCESS) {
+    code = note_challenge();
   }
   if (code == ERROR_SUCCESS) {
     set_phase(phase::answered);
@@ -93,6 +103,9 @@ DWORD request::read_heads() noexcept {
 
 // HSK-51: what read_final_head() will find, a failure included.
 void request::read_ahead() noexcept {
+  if (has_read_ahead_) {
+    return; // the proxy's answer
+  }
   begin_head();
   read_ahead_code_ = read_heads();
   has_read_ahead_ = true;
@@ -144,7 +157,8 @@ error request::read_input(io::time_point deadline) noexcept {
 
 DWORD request::accept_head() noexcept {
   if (head_->status() != HTTP_STATUS_SWITCH_PROTOCOLS) {
-    return response_body_.start(*head_, current_verb_.view()); // HSK-25, GET-27
+    return response_body_.start(*head_, from_proxy_ ? std::string_view("CONNECT")
+                                                    : current_verb_.view()); // HSK-25, GET-27
   }
   response_body_.start_empty();
   if (!exchange_upgrades_) {

@@ -33,13 +33,13 @@ namespace {
 
 bool request::wants_redirect() const noexcept {
   const unsigned status = head_->status();
-  if (!is_redirect(status) || head_->count("Location") == 0 ||
+  if (!is_redirect(status) || from_proxy_ || head_->count("Location") == 0 ||
       (dwords_.get(dword_option::disable_feature) & WINHTTP_DISABLE_REDIRECTS) != 0 ||
       dwords_.get(dword_option::redirect_policy) == WINHTTP_OPTION_REDIRECT_POLICY_NEVER) {
     return false;
   }
   // The body is the caller's and gone: the application has to send it again itself.
-  return !had_body_ || !keeps_verb(status);
+  return !had_body_ || (body_left_ != any_length && !keeps_verb(status));
 }
 
 bool request::allows_redirect(const request_target& next) const noexcept {
@@ -65,6 +65,7 @@ DWORD request::follow_redirect(request_target&& next) noexcept {
   notify(WINHTTP_CALLBACK_STATUS_REDIRECT, wide.data(), static_cast<DWORD>(wide.size() - 1));
 
   drop_exchange();
+  body_left_ = 0;
   {
     const std::lock_guard guard(lock_);
     current_ = std::move(next);

@@ -1,11 +1,10 @@
 #include "winhttp/request.hpp"
 
-#include "io/connector.hpp"
 #include "io/crypto.hpp"
 #include "winhttp/error_map.hpp"
 #include "winhttp/text.hpp"
 
-#include <iterator>
+#include <algorithm>
 #include <utility>
 
 namespace sluice::winhttp {
@@ -20,38 +19,21 @@ constexpr std::size_t joined_body_bytes = 16384;
 constexpr std::string_view upgrade_fields[] = {"Connection", "Upgrade", "Sec-WebSocket-Version",
                                                "Sec-WebSocket-Key"};
 
-// Tells the application's callback about a step of connecting; names and addresses as WCHAR, length
-// in characters with the NUL (section 16.1).
-void notify_text(const object& of, DWORD status, const char* text) noexcept {
-  WCHAR wide[256];
-  std::size_t count = 0;
-  while (text[count] != '\0' && count < std::size(wide) - 1) {
-    wide[count] = static_cast<WCHAR>(static_cast<unsigned char>(text[count]));
-    ++count;
-  }
-  wide[count] = L'\0';
-  of.notify(status, wide, static_cast<DWORD>(count + 1));
-}
-
-template <DWORD Status> void observe(void* context, const char* text) noexcept {
-  notify_text(*static_cast<const object*>(context), Status, text);
-}
-
 } // namespace
 
 DWORD request::send(std::string_view extra_lines, std::span<const std::byte> body,
-                    DWORD_PTR new_context) noexcept {
+                    DWORD total_bytes, DWORD_PTR new_context) noexcept {
   const exchange_claim claim(*this);
   if (!claim) {
     return ERROR_INVALID_OPERATION;
   }
-  return send_claimed(extra_lines, body, new_context);
+  return send_claimed(extra_lines, body, total_bytes, new_context);
 }
 
 DWORD request::send_claimed(std::string_view extra_lines, std::span<const std::byte> body,
-                            DWORD_PTR new_context) noexcept {
+                            DWORD total_bytes, DWORD_PTR new_context) noexcept {
   const bool upgrades = upgrade_.load(std::memory_order_relaxed);
-  if (upgrades && !body.empty()) {
+  if (upgrades && (!body.empty() || total_bytes != 0)) {
     return ERROR_INVALID_PARAMETER; // GET-18, decision X-07
   }
   const DWORD send_buffer_bytes = dwords_.get(dword_option::send_buffer_bytes);
@@ -81,8 +63,9 @@ DWORD request::send_claimed(std::string_view extra_lines, std::span<const std::b
     }
   }
   exchange_send_buffer_bytes_ = send_buffer_bytes;
-  had_body_ = !body.empty();
+  had_body_ = !body.empty() || total_bytes != 0;
   body_ = body;
+  body_left_ = total_bytes > body.size() ? total_bytes - body.size() : 0;
   const DWORD code = send_once();
   body_ = {};
   if (code != ERROR_SUCCESS) {
@@ -93,16 +76,20 @@ DWORD request::send_claimed(std::string_view extra_lines, std::span<const std::b
 
 DWORD request::send_once() noexcept {
   memory::growable<char> head;
-  DWORD code = prepare(head);
+  DWORD code = choose_proxy();
+  if (code == ERROR_SUCCESS) {
+    code = prepare(head);
+  }
   if (code == ERROR_SUCCESS) {
     code = connect();
   }
-  if (code == ERROR_SUCCESS) {
+  if (code == ERROR_SUCCESS && !from_proxy_) { // else there is nobody to send it to
     code = transmit(head);
   }
   if (code == ERROR_SUCCESS) {
     set_phase(phase::sent);
   }
+  wipe(head);
   return code;
 }
 
@@ -127,7 +114,20 @@ DWORD request::prepare(memory::growable<char>& head) noexcept {
       offered_.append(field.value);
     }
   }
-  append_head(head, fields);
+  if (!exchange_upgrades_ && fields.find("Transfer-Encoding") != header_list::npos) {
+    had_body_ = true;
+    body_left_ = any_length;
+  }
+  append_fields(head, fields);
+  if (const credentials* const user = user_for_server();
+      user != nullptr && !append_user(head, "Authorization", *user)) {
+    return ERROR_NOT_ENOUGH_MEMORY;
+  }
+  if (const credentials* const user = route_.tunnels ? nullptr : user_for_proxy();
+      user != nullptr && !append_user(head, "Proxy-Authorization", *user)) {
+    return ERROR_NOT_ENOUGH_MEMORY;
+  }
+  head.append("\r\n");
   if (!agent.ok() || !fields.ok() || !offered_.ok() || !head.ok()) {
     return ERROR_NOT_ENOUGH_MEMORY;
   }
@@ -159,10 +159,10 @@ void request::append_generated(header_list& fields, std::string_view agent) cons
   // bytes as it likes.
   fields.remove("Content-Length");
   const std::string_view verb = current_verb_.view();
-  if ((!body_.empty() || verb == "POST" || verb == "PUT") &&
+  if ((body_.size() + body_left_ != 0 || verb == "POST" || verb == "PUT") &&
       fields.find("Transfer-Encoding") == header_list::npos) {
     memory::growable<char> length;
-    append_decimal(length, body_.size());
+    append_decimal(length, body_.size() + body_left_);
     length.ok() ? fields.append("Content-Length", length.view(), true) : fields.fail();
   }
   if (!exchange_upgrades_) {
@@ -177,20 +177,41 @@ void request::append_generated(header_list& fields, std::string_view agent) cons
   lines.ok() ? fields.append_generated_lines(lines.view()) : fields.fail();
 }
 
-// what the application added for one server is not shown to another.
+// what the application added for one server is not shown to another, and what it added for
+// the proxy to no server. What SetCredentials was told replaces what it added.
 bool request::goes_out(const header_list::field& field) const noexcept {
-  return !cross_origin_ || field.generated ||
-         !(equal_no_case(field.name, std::string_view("Authorization")) ||
-           equal_no_case(field.name, std::string_view("Cookie")) ||
-           equal_no_case(field.name, std::string_view("Host")));
+  const auto is = [&](std::string_view name) { return equal_no_case(field.name, name); };
+  if (is("Authorization")) {
+    return !cross_origin_ && user_for_server() == nullptr;
+  }
+  if (is("Proxy-Authorization")) {
+    return route_.used() && !route_.tunnels && user_for_proxy() == nullptr;
+  }
+  return !cross_origin_ || field.generated || !(is("Cookie") || is("Host"));
 }
 
-void request::append_head(memory::growable<char>& head, const header_list& fields) const noexcept {
+// RFC 9112 section 3.2.2: a proxy that gets the request itself needs the whole URL.
+void request::append_line(memory::growable<char>& head) const noexcept {
   head.append(current_verb_.view());
   head.append(' ');
-  head.append(current_.path.view());
+  if (route_.used() && !route_.tunnels) {
+    current_.append_url(head);
+  } else {
+    head.append(current_.path.view());
+  }
   head.append(http_1_0_ && !exchange_upgrades_ ? std::string_view(" HTTP/1.0\r\n")
                                                : std::string_view(" HTTP/1.1\r\n"));
+}
+
+// Whatever of a head can be shown, its user not included.
+void request::append_head(memory::growable<char>& head, const header_list& fields) const noexcept {
+  append_fields(head, fields);
+  head.append("\r\n");
+}
+
+void request::append_fields(memory::growable<char>& head,
+                            const header_list& fields) const noexcept {
+  append_line(head);
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const header_list::field field = fields.at(i);
     if (goes_out(field)) {
@@ -200,92 +221,6 @@ void request::append_head(memory::growable<char>& head, const header_list& field
       head.append("\r\n");
     }
   }
-  head.append("\r\n");
-}
-
-DWORD request::connect() noexcept {
-  if (!current_.secure && parent_->parent().secure_only()) {
-    return ERROR_WINHTTP_SECURE_FAILURE; // GET-02
-  }
-  io::loop* on = nullptr;
-  if (const error failed = io::loop::for_this_thread(on); failed != error::none) {
-    return to_win32(failed);
-  }
-  const auto connecting = [](void* context, const char* address) noexcept {
-    static_cast<request*>(static_cast<object*>(context))->connecting_since_ = io::clock::now();
-    observe<WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER>(context, address);
-  };
-  const io::connect_observer observer{static_cast<object*>(this),
-                                      &observe<WINHTTP_CALLBACK_STATUS_RESOLVING_NAME>,
-                                      &observe<WINHTTP_CALLBACK_STATUS_NAME_RESOLVED>, connecting,
-                                      &observe<WINHTTP_CALLBACK_STATUS_CONNECTED_TO_SERVER>};
-  const io::connect_timeouts timeouts{dwords_.timeout(dword_option::resolve_timeout),
-                                      dwords_.timeout(dword_option::connect_timeout)};
-  security_.store(0, std::memory_order_relaxed);
-  tls_version_.store(0, std::memory_order_relaxed);
-  const error failed = io::connect(*on, {current_.host.data(), current_.port}, timeouts, &cancel_,
-                                   &observer, transport_);
-  if (failed != error::none) {
-    return to_win32(failed);
-  }
-  // The flag of WinHttpOpenRequest alone selects TLS, or the scheme of a redirect (GET-05).
-  return current_.secure ? start_tls(*on) : DWORD{ERROR_SUCCESS};
-}
-
-DWORD request::start_tls(io::loop& on) noexcept {
-  io::tls_context_ref context;
-  if (const DWORD code = parent_->parent().security().context(context); code != ERROR_SUCCESS) {
-    return code;
-  }
-  memory::growable<char> host;
-  host.append(current_.host_view().substr(0, current_.host_view().find('%'))); // without a zone
-  host.append('\0');
-  if (!host.ok()) {
-    return ERROR_NOT_ENOUGH_MEMORY;
-  }
-  io::tls_peer peer;
-  peer.host = host.data();
-  peer.port = current_.port;
-  peer.ignored_faults = ignored_faults(dwords_.get(dword_option::security_flags));
-  peer.check_revocation = revocation_.load(std::memory_order_relaxed); // TLS-15
-  if (!choose_versions(dwords_.get(dword_option::secure_protocols), peer.lowest, peer.highest)) {
-    return fail_tls(WINHTTP_CALLBACK_STATUS_FLAG_SECURITY_CHANNEL_ERROR); // TLS-11
-  }
-  const std::chrono::milliseconds patience = dwords_.timeout(dword_option::connect_timeout);
-  const io::time_point deadline =
-      patience.count() == 0 ? io::no_deadline : connecting_since_ + patience; // TMO-07
-  const error failed = transport_.start_tls(on, context, peer, deadline, &cancel_);
-  if (failed == error::tls_certificate) { // TLS-05
-    return fail_tls(secure_failure_bits(transport_.tls().faults & ~peer.ignored_faults));
-  }
-  if (failed == error::tls_handshake && !transport_.tls().lacked_certificate) { // TLS-07
-    return fail_tls(WINHTTP_CALLBACK_STATUS_FLAG_SECURITY_CHANNEL_ERROR);
-  }
-  if (failed != error::none) {
-    return transport_failure(failed);
-  }
-  const io::tls_facts facts = transport_.tls();
-  security_.store(security_of(facts), std::memory_order_relaxed);
-  tls_version_.store(facts.protocol_version == io::tls_version_number(io::tls_version::tls1_3)
-                         ? WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3
-                         : WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2,
-                     std::memory_order_relaxed);
-  return ERROR_SUCCESS;
-}
-
-DWORD request::fail_tls(DWORD bits) noexcept {
-  notify(WINHTTP_CALLBACK_STATUS_SECURE_FAILURE, &bits, sizeof(bits));
-  return ERROR_WINHTTP_SECURE_FAILURE;
-}
-
-// TLS-10: a server that does not get the certificate it asked for ends the connection, in TLS 1.3
-// only once the handshake is done for us.
-DWORD request::transport_failure(error failed) const noexcept {
-  const bool ended_by_peer = failed == error::tls_handshake || failed == error::tls_record ||
-                             failed == error::connection_lost;
-  return ended_by_peer && transport_.is_tls() && transport_.tls().lacked_certificate
-             ? DWORD{ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED}
-             : to_win32(failed);
 }
 
 DWORD request::transmit(memory::growable<char>& head) noexcept {
@@ -296,15 +231,18 @@ DWORD request::transmit(memory::growable<char>& head) noexcept {
   }
   std::span<const std::byte> body = body_;
   const std::size_t total = head.size() + body.size();
-  if (body.size() <= joined_body_bytes) {
-    // Out of memory only costs the joining.
-    if (head.append(reinterpret_cast<const char*>(body.data()), body.size())) {
-      body = {};
-    }
+  // A password may be in the head: it does not grow. Out of memory only costs the joining.
+  memory::growable<char> joined;
+  if (!body.empty() && body.size() <= joined_body_bytes && joined.reserve(total)) {
+    joined.append(head.view());
+    joined.append(reinterpret_cast<const char*>(body.data()), body.size());
+    body = {};
   }
+  const std::string_view first = joined.empty() ? head.view() : joined.view();
   const std::chrono::milliseconds patience = dwords_.timeout(dword_option::send_timeout);
-  error failed =
-      transport_.write(*on, std::as_bytes(std::span(head.data(), head.size())), patience, &cancel_);
+  error failed = transport_.write(*on, std::as_bytes(std::span(first.data(), first.size())),
+                                  patience, &cancel_);
+  wipe(joined);
   if (failed == error::none && !body.empty()) {
     failed = transport_.write(*on, body, patience, &cancel_);
   }
@@ -313,6 +251,37 @@ DWORD request::transmit(memory::growable<char>& head) noexcept {
   }
   DWORD sent = total > MAXDWORD ? MAXDWORD : static_cast<DWORD>(total);
   notify(WINHTTP_CALLBACK_STATUS_REQUEST_SENT, &sent, sizeof(sent));
+  return ERROR_SUCCESS;
+}
+
+DWORD request::write_data(std::span<const std::byte> more) noexcept {
+  const exchange_claim claim(*this);
+  if (!claim) {
+    return ERROR_INVALID_OPERATION;
+  }
+  return phase_ != phase::sent ? ERROR_WINHTTP_INCORRECT_HANDLE_STATE : write_claimed(more);
+}
+
+DWORD request::write_claimed(std::span<const std::byte> more) noexcept {
+  if (from_proxy_) {
+    return ERROR_SUCCESS; // the refusal is for ReceiveResponse to tell
+  }
+  if (more.size() > body_left_) {
+    return ERROR_WINHTTP_INCORRECT_HANDLE_STATE; // it would not be part of this request
+  }
+  io::loop* on = nullptr;
+  error failed = io::loop::for_this_thread(on);
+  if (failed == error::none) {
+    failed = transport_.write(*on, more, dwords_.timeout(dword_option::send_timeout), &cancel_);
+  }
+  if (failed != error::none) {
+    const DWORD code = transport_failure(failed);
+    drop_exchange(); // an unknown part of it is on the wire
+    return code;
+  }
+  if (body_left_ != any_length) {
+    body_left_ -= more.size();
+  }
   return ERROR_SUCCESS;
 }
 

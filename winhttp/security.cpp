@@ -1,12 +1,12 @@
 #include "winhttp/security.hpp"
 
+#include "io/crypto.hpp"
 #include "winhttp/error_map.hpp"
 #include "winhttp/options.hpp"
 #include "winhttp/text.hpp"
 
 #include <cstring>
 #include <span>
-#include <string.h>
 #include <string_view>
 #include <utility>
 
@@ -53,9 +53,7 @@ template <typename T>
 }
 
 void wipe(memory::growable<std::byte>& secret) noexcept {
-  if (secret.size() != 0) {
-    ::explicit_bzero(secret.data(), secret.size());
-  }
+  io::wipe({secret.data(), secret.size()});
   secret.clear();
 }
 

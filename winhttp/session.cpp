@@ -3,7 +3,6 @@
 #include "core/client_handshake.hpp"
 #include "io/crypto.hpp"
 #include "winhttp/async_loop.hpp"
-#include "winhttp/proxy.hpp"
 #include "winhttp/text.hpp"
 
 #include <utility>
@@ -22,10 +21,10 @@ DWORD take_agent(std::wstring_view wide, memory::growable<char>& agent) noexcept
   return is_field_value(agent.view()) ? ERROR_SUCCESS : ERROR_INVALID_PARAMETER;
 }
 
-session::session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous,
+session::session(memory::growable<char>&& agent, proxy_settings&& proxies, bool asynchronous,
                  bool secure_only) noexcept
-    : object(of_kind), access_type_(access_type), asynchronous_(asynchronous),
-      secure_only_(secure_only), agent_(std::move(agent)) {
+    : object(of_kind), asynchronous_(asynchronous), secure_only_(secure_only),
+      agent_(std::move(agent)), proxies_(std::move(proxies)) {
   if (asynchronous) {
     io::keep_crypto_at_exit(); // its threads end some time after the last handle
   }
@@ -66,12 +65,8 @@ DWORD session::set_option(DWORD option, const void* buffer, DWORD length) noexce
     return security_.set_option(option, buffer, length);
   }
   if (option == WINHTTP_OPTION_PROXY) {
-    DWORD type = 0;
-    const DWORD code = take_proxy(buffer, length, type);
-    if (code == ERROR_SUCCESS) {
-      access_type_.store(type, std::memory_order_relaxed);
-    }
-    return code;
+    const std::lock_guard guard(lock_);
+    return proxies_.set_option(buffer, length);
   }
   if (option == WINHTTP_OPTION_USER_AGENT) {
     if (buffer == nullptr) {
@@ -95,13 +90,19 @@ DWORD session::query_option(DWORD option, void* buffer, DWORD* length) noexcept 
     return give_value(loop_threads_, buffer, length);
   }
   if (option == WINHTTP_OPTION_PROXY) {
-    return give_proxy(access_type_.load(std::memory_order_relaxed), buffer, length);
+    const std::lock_guard guard(lock_);
+    return proxies_.query_option(buffer, length);
   }
   if (option == WINHTTP_OPTION_USER_AGENT) {
     const std::lock_guard guard(lock_);
     return give_text(agent_.view(), buffer, length);
   }
   return ERROR_WINHTTP_INVALID_OPTION;
+}
+
+DWORD session::copy_proxies(proxy_settings& to) const noexcept {
+  const std::lock_guard guard(lock_);
+  return to.copy_from(proxies_);
 }
 
 void session::append_agent(memory::growable<char>& to) const noexcept {

@@ -3,6 +3,7 @@
 #include "core/memory.hpp"
 #include "winhttp/object.hpp"
 #include "winhttp/options.hpp"
+#include "winhttp/proxy.hpp"
 #include "winhttp/security.hpp"
 
 #include <sluice/extensions.h>
@@ -25,7 +26,7 @@ class session final : public object {
 public:
   static constexpr handle_kind of_kind = handle_kind::session;
 
-  session(memory::growable<char>&& agent, DWORD access_type, bool asynchronous = false,
+  session(memory::growable<char>&& agent, proxy_settings&& proxies, bool asynchronous = false,
           bool secure_only = false) noexcept;
   ~session() override;
 
@@ -34,9 +35,8 @@ public:
 
   [[nodiscard]] dword_options& dwords() noexcept { return dwords_; }
   [[nodiscard]] security_store& security() noexcept { return security_; }
-  [[nodiscard]] DWORD access_type() const noexcept {
-    return access_type_.load(std::memory_order_relaxed);
-  }
+  /// Those that a new request starts with.
+  [[nodiscard]] DWORD copy_proxies(proxy_settings& to) const noexcept;
 
   /// HND-03: decides the mode of all descendants.
   [[nodiscard]] bool asynchronous() const noexcept { return asynchronous_; }
@@ -53,11 +53,11 @@ public:
 private:
   dword_options dwords_;
   security_store security_;
-  std::atomic<DWORD> access_type_;
   const bool asynchronous_;
   const bool secure_only_;
   mutable std::mutex lock_;
   memory::growable<char> agent_; // under lock_, as what follows
+  proxy_settings proxies_;
   std::array<async_loop*, SLUICE_MAX_LOOP_THREADS> loops_{};
   DWORD loop_threads_ = 1;
   std::size_t next_loop_ = 0;

@@ -272,6 +272,13 @@ typedef int* LPINTERNET_SCHEME;
 #define WINHTTP_OPTION_REDIRECT_POLICY_DEFAULT WINHTTP_OPTION_REDIRECT_POLICY_DISALLOW_HTTPS_TO_HTTP
 #define WINHTTP_OPTION_REDIRECT_POLICY_LAST WINHTTP_OPTION_REDIRECT_POLICY_ALWAYS
 
+#define WINHTTP_AUTOLOGON_SECURITY_LEVEL_MEDIUM 0
+#define WINHTTP_AUTOLOGON_SECURITY_LEVEL_LOW 1
+#define WINHTTP_AUTOLOGON_SECURITY_LEVEL_HIGH 2
+#define WINHTTP_AUTOLOGON_SECURITY_LEVEL_PROXY_ONLY 3
+#define WINHTTP_AUTOLOGON_SECURITY_LEVEL_MAX WINHTTP_AUTOLOGON_SECURITY_LEVEL_PROXY_ONLY
+#define WINHTTP_AUTOLOGON_SECURITY_LEVEL_DEFAULT WINHTTP_AUTOLOGON_SECURITY_LEVEL_MEDIUM
+
 #define WINHTTP_DISABLE_COOKIES 0x00000001u
 #define WINHTTP_DISABLE_REDIRECTS 0x00000002u
 #define WINHTTP_DISABLE_AUTHENTICATION 0x00000004u
@@ -487,15 +494,25 @@ typedef struct _WINHTTP_WEB_SOCKET_STATUS {
 
 /// Opens a session: the settings that connections made from it start with. Does no I/O.
 /// @param user_agent   value of the User-Agent header; NULL or empty = no such header.
-/// @param access_type  WINHTTP_ACCESS_TYPE_...; names are accepted with NAMED_PROXY only. Requests
-///                     connect directly: NAMED_PROXY fails with ERROR_NOT_SUPPORTED.
+/// @param access_type  WINHTTP_ACCESS_TYPE_NO_PROXY: requests connect directly. NAMED_PROXY: as the
+///                     next two parameters say, which must be NULL otherwise. DEFAULT_PROXY and
+///                     AUTOMATIC_PROXY: as the environment variables http_proxy, https_proxy and
+///                     no_proxy say at this moment, or, where one is missing, their upper-case
+///                     spellings; http://user:password@host:port is understood.
+/// @param proxy        servers, separated by semicolons or blanks, each
+///                     [<scheme>=][<scheme>://]<host>[:<port>]: `proxy:3128`, or
+///                     `http=a:3128;https=b:3128` by the kind of the target. `https://` in front of
+///                     the host: the proxy itself is reached over TLS, for targets without TLS.
+/// @param bypass       hosts that are reached directly, separated likewise; `*` stands for any
+///                     characters, `<local>` for every name without a period; NULL = none.
 /// @param flags        0, or WINHTTP_FLAG_ASYNC: handles of this session and below work
 ///                     asynchronously, and report to the callback of WinHttpSetStatusCallback.
 ///                     WINHTTP_FLAG_SECURE_DEFAULTS: the same, and requests without
 ///                     WINHTTP_FLAG_SECURE fail with ERROR_WINHTTP_SECURE_FAILURE.
-/// @return a handle for WinHttpCloseHandle, or NULL: ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED,
-///         ERROR_NOT_ENOUGH_MEMORY, ERROR_WINHTTP_OUT_OF_HANDLES, ERROR_WINHTTP_INTERNAL_ERROR
-///         (SLUICE_FORCE_KERNEL names a kernel that is unknown or that this CPU cannot run).
+/// @return a handle for WinHttpCloseHandle, or NULL: ERROR_INVALID_PARAMETER (also for a list that
+///         is malformed), ERROR_NOT_ENOUGH_MEMORY, ERROR_WINHTTP_OUT_OF_HANDLES,
+///         ERROR_WINHTTP_INTERNAL_ERROR (SLUICE_FORCE_KERNEL names a kernel that is unknown or that
+///         this CPU cannot run).
 WINHTTPAPI HINTERNET WINAPI WinHttpOpen(_In_opt_z_ LPCWSTR user_agent, _In_ DWORD access_type,
                                         _In_opt_z_ LPCWSTR proxy, _In_opt_z_ LPCWSTR bypass,
                                         _In_ DWORD flags);
@@ -568,7 +585,11 @@ BOOLAPI WinHttpAddRequestHeaders(_In_ HINTERNET request, _In_ LPCWSTR headers,
 ///   MAX_RESPONSE_HEADER_SIZE                     S R    bytes, 65536
 ///   REJECT_USERPWD_IN_URL                        S R    not 0: such a redirect is refused
 ///   URL, HTTP_PROTOCOL_USED                      r
-///   PROXY                                        S R    WINHTTP_PROXY_INFO
+///   PROXY                                        S R    WINHTTP_PROXY_INFO, as WinHttpOpen takes
+///                                                       it; free the strings of a query with
+///                                                       GlobalFree. Never DEFAULT_PROXY when read
+///   USERNAME, PASSWORD,                          R      strings, for Basic; the answer to the
+///   PROXY_USERNAME, PROXY_PASSWORD                      first 401 or 407 that asks for it
 ///   USER_AGENT                                   S      string
 ///   WORKER_THREAD_COUNT                          s c r  0
 /// Kept and read back without effect: CONNECT_RETRIES, MAX_CONNS_PER_SERVER,
@@ -597,20 +618,61 @@ BOOLAPI WinHttpSetTimeouts(_In_ HINTERNET handle, _In_ int resolve, _In_ int con
 
 /// Connects and sends the request; blocks. May be called again after a completed exchange.
 /// @param headers         added as by WinHttpAddRequestHeaders with ADD and REPLACE; NULL = none.
+/// Through a proxy, upgrades and requests over TLS go through a tunnel (CONNECT); what a proxy says
+/// that refuses it, a 407 for one, is the response of the request. Proxies get requests without TLS
+/// themselves.
 /// @param optional        body, sent right behind the head; an upgrade request takes none.
-/// @param total_length    length of the whole body; `optional_length`, or 0.
+/// @param total_length    length of the whole body: what goes beyond `optional_length` is for
+///                        WinHttpWriteData. 0 = `optional_length`, or as long as the application
+///                        likes if it has set a Transfer-Encoding header.
 /// @param context         non-zero: the request's new context value.
 /// @return FALSE: ERROR_WINHTTP_NAME_NOT_RESOLVED, ERROR_WINHTTP_CANNOT_CONNECT,
 ///         ERROR_WINHTTP_TIMEOUT, ERROR_WINHTTP_CONNECTION_ERROR,
 ///         ERROR_WINHTTP_OPERATION_CANCELLED, ERROR_INVALID_PARAMETER, ERROR_INVALID_OPERATION
 ///         (another call is active), ERROR_WINHTTP_SECURE_FAILURE (TLS; what is wrong came with
-///         WINHTTP_CALLBACK_STATUS_SECURE_FAILURE), ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED,
+///         WINHTTP_CALLBACK_STATUS_SECURE_FAILURE), ERROR_WINHTTP_CLIENT_AUTH_CERT_NEEDED, the same
+///         two for a proxy (..._PROXY), ERROR_NOT_SUPPORTED (a TLS target and an `https://` proxy),
+///         ERROR_WINHTTP_INVALID_URL (a proxy of the environment that cannot be used),
 ///         ERROR_NOT_ENOUGH_MEMORY (also for an upgrade with a WEB_SOCKET_SEND_BUFFER_SIZE below
 ///         16), ERROR_WINHTTP_INTERNAL_ERROR.
 BOOLAPI WinHttpSendRequest(_In_ HINTERNET request, _In_opt_ LPCWSTR headers,
                            _In_ DWORD headers_length, _In_opt_ LPVOID optional,
                            _In_ DWORD optional_length, _In_ DWORD total_length,
                            _In_ DWORD_PTR context);
+
+/// Sends more of the body that `total_length` of WinHttpSendRequest promised; blocks. The buffer
+/// has to stay until it returns, or until WRITE_COMPLETE (info: DWORD*, the bytes).
+/// @param written  gets the number of bytes, all or 0; NULL for asynchronous handles.
+/// @return FALSE: ERROR_WINHTTP_INCORRECT_HANDLE_STATE (nothing was sent, the response is here, or
+///         less than that is left), ERROR_INVALID_PARAMETER, ERROR_INVALID_OPERATION,
+///         ERROR_WINHTTP_CONNECTION_ERROR, ERROR_WINHTTP_TIMEOUT (SEND_TIMEOUT without a byte
+///         taken), ERROR_WINHTTP_OPERATION_CANCELLED.
+BOOLAPI WinHttpWriteData(_In_ HINTERNET request, _In_ LPCVOID buffer, _In_ DWORD to_write,
+                         _Out_ LPDWORD written);
+
+/// Says who the user is; for the next WinHttpSendRequest and those after it, until it is called
+/// again. A server is told without being asked, a proxy once it has answered 407: read the status,
+/// call this, send again. Kept in memory that is overwritten when it is given back.
+/// @param target    WINHTTP_AUTH_TARGET_SERVER or _PROXY. Never told to another server that a
+///                  redirect leads to.
+/// @param scheme    WINHTTP_AUTH_SCHEME_BASIC.
+/// @param user      no ':' and no control characters.
+/// @param password  may be empty.
+/// @param reserved  NULL.
+/// @return FALSE: ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED (a scheme of Windows other than
+///         Basic), ERROR_NOT_ENOUGH_MEMORY.
+BOOLAPI WinHttpSetCredentials(_In_ HINTERNET request, _In_ DWORD target, _In_ DWORD scheme,
+                              _In_ LPCWSTR user, _In_ LPCWSTR password, _In_ LPVOID reserved);
+
+/// What a 401 or 407 asks for. Does no I/O.
+/// @param supported  WINHTTP_AUTH_SCHEME_..., all that the response names, not only what
+///                   WinHttpSetCredentials offers.
+/// @param first      the first of them.
+/// @param target     who asks: WINHTTP_AUTH_TARGET_....
+/// @return FALSE, and nothing written: ERROR_INVALID_OPERATION (no such response),
+///         ERROR_WINHTTP_HEADER_NOT_FOUND (it does not say), ERROR_INVALID_PARAMETER.
+BOOLAPI WinHttpQueryAuthSchemes(_In_ HINTERNET request, _Out_ LPDWORD supported,
+                                _Out_ LPDWORD first, _Out_ LPDWORD target);
 
 /// Waits for the head of the response; follows redirects as the redirect policy says.
 /// @param reserved  NULL.

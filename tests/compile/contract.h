@@ -102,11 +102,14 @@ typedef struct {
   WINHTTP_STATUS_CALLBACK(WINAPI* set_status_callback)
   (HINTERNET, WINHTTP_STATUS_CALLBACK, DWORD, DWORD_PTR);
   BOOL(WINAPI* set_timeouts)(HINTERNET, int, int, int, int);
+  BOOL(WINAPI* set_credentials)(HINTERNET, DWORD, DWORD, LPCWSTR, LPCWSTR, LPVOID);
+  BOOL(WINAPI* query_auth_schemes)(HINTERNET, LPDWORD, LPDWORD, LPDWORD);
   BOOL(WINAPI* send_request)(HINTERNET, LPCWSTR, DWORD, LPVOID, DWORD, DWORD, DWORD_PTR);
   BOOL(WINAPI* receive_response)(HINTERNET, LPVOID);
   BOOL(WINAPI* query_headers)(HINTERNET, DWORD, LPCWSTR, LPVOID, LPDWORD, LPDWORD);
   BOOL(WINAPI* query_data_available)(HINTERNET, LPDWORD);
   BOOL(WINAPI* read_data)(HINTERNET, LPVOID, DWORD, LPDWORD);
+  BOOL(WINAPI* write_data)(HINTERNET, LPCVOID, DWORD, LPDWORD);
   BOOL(WINAPI* close_handle)(HINTERNET);
   BOOL(WINAPI* crack_url)(LPCWSTR, DWORD, DWORD, LPURL_COMPONENTS);
   BOOL(WINAPI* create_url)(LPURL_COMPONENTS, DWORD, LPWSTR, LPDWORD);
@@ -132,11 +135,14 @@ static const api_table api = {
     WinHttpQueryOption,
     WinHttpSetStatusCallback,
     WinHttpSetTimeouts,
+    WinHttpSetCredentials,
+    WinHttpQueryAuthSchemes,
     WinHttpSendRequest,
     WinHttpReceiveResponse,
     WinHttpQueryHeaders,
     WinHttpQueryDataAvailable,
     WinHttpReadData,
+    WinHttpWriteData,
     WinHttpCloseHandle,
     WinHttpCrackUrl,
     WinHttpCreateUrl,

@@ -100,9 +100,10 @@ TEST_F(handles, GET_01_parameters_of_open) {
   EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 1), wrong);
   EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0, L"a\r\nX: y"), wrong);
   EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0, L"\xD800"), wrong);
-  // What is not offered is refused, not passed over.
-  const DWORD unsupported = ERROR_NOT_SUPPORTED;
-  EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NAMED_PROXY, L"proxy:8080", nullptr, 0), unsupported);
+  EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NAMED_PROXY, L"", nullptr, 0), wrong);
+  EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NAMED_PROXY, L"socks5://proxy", nullptr, 0), wrong);
+  EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NAMED_PROXY, L"proxy:8080", nullptr, 0), 0u);
+  EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NAMED_PROXY, L"proxy:8080", L"<local>", 0), 0u);
   EXPECT_EQ(code(WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr,
                  WINHTTP_FLAG_SECURE_DEFAULTS & ~WINHTTP_FLAG_ASYNC),
             wrong);

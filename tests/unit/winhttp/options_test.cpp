@@ -435,7 +435,7 @@ TEST_F(options, user_agent_and_url_are_strings) {
   EXPECT_TRUE(c.send() && c.receive());
 }
 
-TEST_F(options, proxy_information_names_no_proxy) {
+TEST_F(options, PRX_06_proxy_information_is_set_and_read_back) {
   client c(1);
   for (const HINTERNET handle : {c.session.get(), c.request.get()}) {
     WINHTTP_PROXY_INFO info{};
@@ -447,10 +447,16 @@ TEST_F(options, proxy_information_names_no_proxy) {
     wchar_t name[] = L"proxy:8080";
     info.dwAccessType = WINHTTP_ACCESS_TYPE_NAMED_PROXY;
     info.lpszProxy = name;
-    EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, &info, sizeof(info)),
-              static_cast<DWORD>(ERROR_NOT_SUPPORTED));
+    EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, &info, sizeof(info)), ok);
     EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, &info, 4), wrong_size);
     EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, nullptr, sizeof(info)), wrong_value);
+    info = {WINHTTP_ACCESS_TYPE_NO_PROXY, name, nullptr};
+    EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, &info, sizeof(info)), wrong_value);
+    EXPECT_EQ(query_bytes(handle, WINHTTP_OPTION_PROXY, &info, &length), ok);
+    EXPECT_EQ(info.dwAccessType, static_cast<DWORD>(WINHTTP_ACCESS_TYPE_NAMED_PROXY));
+    EXPECT_EQ(std::wstring(info.lpszProxy), name);
+    EXPECT_EQ(info.lpszProxyBypass, nullptr);
+    EXPECT_EQ(GlobalFree(info.lpszProxy), nullptr);
     info = {WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, nullptr, nullptr};
     EXPECT_EQ(set_bytes(handle, WINHTTP_OPTION_PROXY, &info, sizeof(info)), ok);
   }

@@ -117,16 +117,16 @@ TEST_F(requests, a_body_goes_out_behind_the_head_with_its_length) {
   }
 }
 
-TEST_F(requests, GET_18_X_07_an_upgrade_takes_no_body_and_a_body_must_be_complete) {
+TEST_F(requests, GET_18_X_07_an_upgrade_takes_no_body_and_a_total_holds_what_is_given) {
   client c(1);
   char body[] = "body";
   EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 4, 4, 0));
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
-  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, body, 4, 8, 0));
-  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
-  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 8, 0));
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, body, 4, 3, 0));
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
   ASSERT_TRUE(c.upgrade());
+  EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, nullptr, 0, 8, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
   EXPECT_FALSE(WinHttpSendRequest(c.request, nullptr, 0, body, 4, 4, 0));
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INVALID_PARAMETER));
 }

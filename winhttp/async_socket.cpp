@@ -281,6 +281,26 @@ void async_socket::keep_close_payload(std::span<const std::byte> payload) noexce
   close_bytes_ = static_cast<std::uint8_t>(payload.size());
 }
 
+// What became of our close frame in the call that wrote it: true if all of it is with the kernel.
+bool async_socket::settle_close_frame(write_outcome outcome, DWORD code) noexcept {
+  switch (outcome) {
+  case write_outcome::with_loop:
+    current_ = frame_kind::close;
+    wire_on_loop_ = true;
+    return false;
+  case write_outcome::failed:
+    of_.link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, true); // SHD-13, CLO-07
+    wire_on_loop_ = true;
+    fail_writes(code);
+    return false;
+  case write_outcome::finished:
+    break;
+  }
+  frame_closed_ = true;
+  release_wire();
+  return true;
+}
+
 DWORD async_socket::shutdown(std::span<const std::byte> payload) noexcept {
   {
     const std::lock_guard lock(of_.mutex_);
@@ -306,26 +326,13 @@ DWORD async_socket::shutdown(std::span<const std::byte> payload) noexcept {
   event done;
   {
     const std::lock_guard lock(of_.mutex_);
-    switch (outcome) {
-    case write_outcome::with_loop:
-      current_ = frame_kind::close;
-      wire_on_loop_ = true;
-      break;
-    case write_outcome::failed:
-      of_.link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, true); // SHD-13
-      wire_on_loop_ = true;
-      fail_writes(code);
-      break;
-    case write_outcome::finished:
-      frame_closed_ = true;
+    if (settle_close_frame(outcome, code)) {
       if (nests_too_deep) {
         due_ |= shutdown_due;
       } else {
         shutdown_pending_ = false;
         done = shutdown_event(ERROR_SUCCESS);
       }
-      release_wire();
-      break;
     }
     if (due_ != 0 || wire_on_loop_ || close_pending_) {
       wake(to_work);
@@ -376,21 +383,7 @@ DWORD async_socket::close(std::span<const std::byte> payload) noexcept {
     const std::lock_guard lock(of_.mutex_);
     close_started_ = true;
     if (writes) {
-      switch (outcome) {
-      case write_outcome::with_loop:
-        current_ = frame_kind::close;
-        wire_on_loop_ = true;
-        break;
-      case write_outcome::failed:
-        of_.link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, true); // CLO-07
-        wire_on_loop_ = true;
-        fail_writes(code);
-        break;
-      case write_outcome::finished:
-        frame_closed_ = true;
-        release_wire();
-        break;
-      }
+      (void)settle_close_frame(outcome, code);
     }
     DWORD outcome_code = ERROR_SUCCESS;
     if (!nests_too_deep && advance_close(outcome_code)) { // CLO-25, CLO-26

@@ -104,6 +104,7 @@ private:
   void post_pong(std::span<const std::byte> payload, bool replace) noexcept;
   void keep_close_payload(std::span<const std::byte> payload) noexcept;
   void release_wire() noexcept;
+  [[nodiscard]] bool settle_close_frame(write_outcome outcome, DWORD code) noexcept;
   void pump_writes() noexcept;
   void finish_frame() noexcept;
   [[nodiscard]] bool start_next_frame() noexcept;

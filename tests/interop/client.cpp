@@ -15,6 +15,12 @@ namespace {
   throw std::runtime_error(std::string(what) + " failed with " + std::to_string(code));
 }
 
+std::wstring from_environment(const char* variable) {
+  const char* const value = std::getenv(variable);
+  const std::string text = value != nullptr ? value : "";
+  return {text.begin(), text.end()};
+}
+
 template <typename T> T check(const char* what, T result) {
   if (!result) {
     fail(what, GetLastError());
@@ -25,8 +31,13 @@ template <typename T> T check(const char* what, T result) {
 } // namespace
 
 client::client(std::uint16_t port) {
-  session_ = check("WinHttpOpen", WinHttpOpen(L"interop", WINHTTP_ACCESS_TYPE_NO_PROXY,
-                                              WINHTTP_NO_PROXY_NAME, WINHTTP_NO_PROXY_BYPASS, 0));
+  const std::wstring proxy = from_environment("SLUICE_TEST_PROXY_PORT");
+  const std::wstring server = L"127.0.0.1:" + proxy;
+  session_ = check("WinHttpOpen",
+                   proxy.empty() ? WinHttpOpen(L"interop", WINHTTP_ACCESS_TYPE_NO_PROXY,
+                                               WINHTTP_NO_PROXY_NAME, WINHTTP_NO_PROXY_BYPASS, 0)
+                                 : WinHttpOpen(L"interop", WINHTTP_ACCESS_TYPE_NAMED_PROXY,
+                                               server.c_str(), WINHTTP_NO_PROXY_BYPASS, 0));
   if (const char* const authority = std::getenv("SLUICE_TEST_CA_FILE"); authority != nullptr) {
     const std::string name(authority);
     std::wstring wide(name.begin(), name.end());
@@ -47,11 +58,27 @@ client::~client() {
 }
 
 void client::exchange(const wchar_t* path, const wchar_t* headers) {
+  open(path);
+  std::wstring user = from_environment("SLUICE_TEST_PROXY_USER");
+  std::wstring password = from_environment("SLUICE_TEST_PROXY_PASSWORD");
+  if (!user.empty()) {
+    check("PROXY_USERNAME", WinHttpSetOption(request_, WINHTTP_OPTION_PROXY_USERNAME, user.data(),
+                                             static_cast<DWORD>(user.size())));
+    check("PROXY_PASSWORD", WinHttpSetOption(request_, WINHTTP_OPTION_PROXY_PASSWORD,
+                                             password.data(), static_cast<DWORD>(password.size())));
+  }
+  ask(headers);
+}
+
+void client::open(const wchar_t* path) {
   request_ = check("WinHttpOpenRequest",
                    WinHttpOpenRequest(connection_, nullptr, path, nullptr, WINHTTP_NO_REFERER,
                                       WINHTTP_DEFAULT_ACCEPT_TYPES, request_flags_));
   check("WinHttpSetOption",
         WinHttpSetOption(request_, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0));
+}
+
+void client::ask(const wchar_t* headers) {
   check("WinHttpSendRequest", WinHttpSendRequest(request_, headers, static_cast<DWORD>(-1),
                                                  WINHTTP_NO_REQUEST_DATA, 0, 0, 0));
   check("WinHttpReceiveResponse", WinHttpReceiveResponse(request_, nullptr));

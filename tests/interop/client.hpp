@@ -25,7 +25,9 @@ struct close_status {
 
 /// A synchronous WinHTTP client, call by call as a program does it. Failures of calls that must
 /// succeed are exceptions with the name of the call and the code. Talks over TLS, and trusts that
-/// file alone, if the environment has SLUICE_TEST_CA_FILE.
+/// file alone, if the environment has SLUICE_TEST_CA_FILE; goes through the proxy on the port of
+/// 127.0.0.1 that SLUICE_TEST_PROXY_PORT names, and answers it with SLUICE_TEST_PROXY_USER and
+/// _PASSWORD.
 class client {
 public:
   explicit client(std::uint16_t port);
@@ -59,6 +61,11 @@ public:
   [[nodiscard]] DWORD status_code() const;
   [[nodiscard]] std::wstring header(const wchar_t* name) const;
   [[nodiscard]] std::string body();
+
+  /// A new request, with the upgrade option set.
+  void open(const wchar_t* path);
+  /// SendRequest and ReceiveResponse; may be called again.
+  void ask(const wchar_t* headers = nullptr);
 
   [[nodiscard]] HINTERNET request() const { return request_; }
   [[nodiscard]] HINTERNET socket() const { return socket_; }

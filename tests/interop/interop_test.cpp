@@ -1,6 +1,7 @@
 // The synchronous client against a server of another make. Environment: SLUICE_TEST_PEER is the
 // command line of the server, SLUICE_BACKEND the backend of the client; SLUICE_TEST_TLS asks for
-// TLS, with an authority and a certificate made by this program.
+// TLS, with an authority and a certificate made by this program. SLUICE_TEST_PROXY is the command
+// line of a proxy that everything goes through.
 
 #include "tests/interop/client.hpp"
 #include "tests/interop/peer_process.hpp"
@@ -33,6 +34,7 @@ constexpr auto binary_message = WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE;
 constexpr auto binary_fragment = WINHTTP_WEB_SOCKET_BINARY_FRAGMENT_BUFFER_TYPE;
 
 std::unique_ptr<peer_process> peer;
+std::unique_ptr<peer_process> proxy;
 
 // Whether this kernel lets this process have a ring of the kind that the library needs.
 bool io_uring_allowed() {
@@ -60,8 +62,13 @@ public:
     const char* command = std::getenv("SLUICE_TEST_PEER");
     ASSERT_NE(command, nullptr) << "set SLUICE_TEST_PEER; ctest does";
     peer = std::make_unique<peer_process>(command);
+    if (const char* const through = std::getenv("SLUICE_TEST_PROXY"); through != nullptr) {
+      proxy = std::make_unique<peer_process>(through);
+      setenv("SLUICE_TEST_PROXY_PORT", std::to_string(proxy->port()).c_str(), 1);
+    }
   }
   void TearDown() override {
+    proxy.reset();
     peer.reset();
     for (const std::string& name : files_) {
       std::remove(name.c_str());
@@ -346,6 +353,53 @@ TEST(interop, HND_08_many_clients_one_after_the_other) {
     to.hang_up();
     ASSERT_EQ(peer->next_line().rfind("closed 1000", 0), 0u);
   }
+}
+
+// The proxy asks who we are: as a program answers that does it by hand.
+TEST(interop, PRX_01_PRX_04_HSK_44_through_a_proxy) {
+  if (proxy == nullptr) {
+    GTEST_SKIP() << "there is no proxy in this run";
+  }
+  client to(peer->port());
+  to.open(L"/echo");
+  to.ask();
+  const char* const user = std::getenv("SLUICE_TEST_PROXY_USER");
+  if (user != nullptr) {
+    EXPECT_EQ(to.status_code(), 407u);
+    EXPECT_EQ(WinHttpWebSocketCompleteUpgrade(to.request(), 0), nullptr);
+    EXPECT_FALSE(to.body().empty());
+    DWORD supported = 0;
+    DWORD first = 0;
+    DWORD target = 99;
+    ASSERT_TRUE(WinHttpQueryAuthSchemes(to.request(), &supported, &first, &target));
+    EXPECT_EQ(first, DWORD{WINHTTP_AUTH_SCHEME_BASIC});
+    EXPECT_EQ(target, DWORD{WINHTTP_AUTH_TARGET_PROXY});
+    ASSERT_TRUE(WinHttpSetCredentials(to.request(), target, first, L"wrong", L"wrong", nullptr));
+    to.ask();
+    EXPECT_EQ(to.status_code() / 100, 4u);
+    const std::string name = user;
+    const std::string password = std::getenv("SLUICE_TEST_PROXY_PASSWORD");
+    ASSERT_TRUE(WinHttpSetCredentials(
+        to.request(), target, first, std::wstring(name.begin(), name.end()).c_str(),
+        std::wstring(password.begin(), password.end()).c_str(), nullptr));
+    to.ask();
+  }
+  EXPECT_EQ(to.status_code(), 101u);
+  to.upgrade();
+  to.send(text_message, "through the proxy");
+  EXPECT_EQ(to.receive().payload, "through the proxy");
+  EXPECT_EQ(proxy->next_line(), "CONNECT 127.0.0.1:" + std::to_string(peer->port()));
+}
+
+// A target that nobody listens on: the proxy's answer is the response.
+TEST(interop, PRX_05_a_proxy_that_cannot_reach_the_target) {
+  if (proxy == nullptr) {
+    GTEST_SKIP() << "there is no proxy in this run";
+  }
+  client to(1);
+  to.exchange(L"/echo");
+  EXPECT_EQ(to.status_code() / 100, 5u);
+  EXPECT_FALSE(to.body().empty());
 }
 
 } // namespace

@@ -5,6 +5,7 @@ sluice_backend_test(winhttp_async
     async_request_test.cpp
     async_sequences_test.cpp
     async_socket_test.cpp
+    async_tables_test.cpp
   LINK sluice_winhttp_fixtures)
 
 sluice_backend_test(winhttp_async_threads

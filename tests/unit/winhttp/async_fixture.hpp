@@ -121,6 +121,24 @@ template <std::size_t Size> struct landing {
   [[nodiscard]] std::string first(std::size_t count) const { return std::string(bytes, count); }
 };
 
+/// A peer that shakes hands and then does what it is told to.
+class open_peer {
+public:
+  using script = std::function<void(peer_connection&)>;
+  explicit open_peer(script then, const scripted_peer::settings& how = {})
+      : server_(
+            [then = std::move(then)](scripted_peer& self) {
+              peer_connection client = self.accept();
+              client.handshake();
+              then(client);
+            },
+            how) {}
+  [[nodiscard]] std::uint16_t port() const noexcept { return server_.port(); }
+
+private:
+  scripted_peer server_;
+};
+
 using async_test = backend_test;
 
 } // namespace sluice::test

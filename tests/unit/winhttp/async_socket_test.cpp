@@ -13,24 +13,6 @@ namespace {
 using lines = std::vector<std::string>;
 using async_socket = async_test;
 
-// A peer that shakes hands and then does what it is told to.
-class open_peer {
-public:
-  using script = std::function<void(peer_connection&)>;
-  explicit open_peer(script then, const scripted_peer::settings& how = {})
-      : server_(
-            [then = std::move(then)](scripted_peer& self) {
-              peer_connection client = self.accept();
-              client.handshake();
-              then(client);
-            },
-            how) {}
-  [[nodiscard]] std::uint16_t port() const noexcept { return server_.port(); }
-
-private:
-  scripted_peer server_;
-};
-
 TEST_F(async_socket, RCV_10_RCV_26_NOT_05_X_38_rearmed_in_its_callback_on_the_loop_thread) {
   constexpr std::size_t messages = 1000;
   open_peer server([](peer_connection& peer) {

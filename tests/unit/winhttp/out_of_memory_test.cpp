@@ -52,9 +52,13 @@ bool says_no_memory(DWORD code) {
   return code == ERROR_NOT_ENOUGH_MEMORY || code == ERROR_OUTOFMEMORY;
 }
 
-// Everything that a client does, up to the first failure; its code, or 0.
-DWORD run_client(std::uint16_t port) {
-  unique_handle session = WinHttpOpen(L"agent", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
+// Everything that a client does, directly or through a proxy, up to the first failure; its code, or
+// 0.
+DWORD run_client(std::uint16_t port, bool proxied = false) {
+  const std::wstring proxy = L"127.0.0.1:" + std::to_wstring(port);
+  unique_handle session =
+      proxied ? WinHttpOpen(L"agent", WINHTTP_ACCESS_TYPE_NAMED_PROXY, proxy.c_str(), L"*.x", 0)
+              : WinHttpOpen(L"agent", WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
   if (!session.get()) {
     return GetLastError();
   }
@@ -71,12 +75,23 @@ DWORD run_client(std::uint16_t port) {
                                 static_cast<DWORD>(-1), WINHTTP_ADDREQ_FLAG_ADD) ||
       !WinHttpAddRequestHeaders(request, L"X: z", static_cast<DWORD>(-1),
                                 WINHTTP_ADDREQ_FLAG_COALESCE_WITH_COMMA) ||
+      !WinHttpSetCredentials(request, WINHTTP_AUTH_TARGET_SERVER, WINHTTP_AUTH_SCHEME_BASIC, L"me",
+                             L"secret", nullptr) ||
+      (proxied &&
+       !WinHttpSetOption(request, WINHTTP_OPTION_PROXY_USERNAME, const_cast<wchar_t*>(L"me"), 2)) ||
       !WinHttpSendRequest(request, L"Y: z", static_cast<DWORD>(-1), nullptr, 0, 0, 0) ||
       !WinHttpReceiveResponse(request, nullptr)) {
     return GetLastError();
   }
+  WINHTTP_PROXY_INFO info{};
+  DWORD length = sizeof(info);
+  if (!WinHttpQueryOption(request, WINHTTP_OPTION_PROXY, &info, &length)) {
+    return GetLastError();
+  }
+  GlobalFree(info.lpszProxy);
+  GlobalFree(info.lpszProxyBypass);
   wchar_t text[512];
-  DWORD length = sizeof(text);
+  length = sizeof(text);
   if (!WinHttpQueryHeaders(request, WINHTTP_QUERY_RAW_HEADERS_CRLF, nullptr, text, &length,
                            nullptr)) {
     return GetLastError();
@@ -109,7 +124,17 @@ void serve(scripted_peer& on, event& over) {
       return;
     }
     try {
-      to.handshake("Sec-WebSocket-Protocol: chat\r\n", make_frame(0x1, "greeting"));
+      const std::string head = to.read_request();
+      if (head.starts_with("CONNECT")) { // the proxy asks for a name first
+        if (!header_of(head, "Proxy-Authorization").has_value()) {
+          to.send_response("HTTP/1.1 407 Who", "Proxy-Authenticate: Basic\r\n");
+          to.expect_eof();
+          continue;
+        }
+        to.send("HTTP/1.1 200 OK\r\n\r\n");
+        to.read_request();
+      }
+      to.send_101("Sec-WebSocket-Protocol: chat\r\n", make_frame(0x1, "greeting"));
       while (!to.read_some().empty()) {
       }
     } catch (const peer_failure&) {
@@ -123,10 +148,11 @@ TEST_F(out_of_memory, HND_CUP_06_every_allocation_of_a_client_may_fail) {
   scripted_peer peer([&](scripted_peer& on) { serve(on, over); });
   // The loop of this thread stays for the thread's life: it is made before counting.
   EXPECT_EQ(run_client(peer.port()), 0u);
-  {
+  for (const bool proxied : {false, true}) {
     const counted_hooks hooks;
     allowed = 1'000'000;
-    EXPECT_EQ(run_client(peer.port()), 0u);
+    taken = 0;
+    EXPECT_EQ(run_client(peer.port(), proxied), 0u);
     const long needed = taken;
     EXPECT_GT(needed, 10);
     const long resting = live; // what the loop keeps for later
@@ -135,7 +161,7 @@ TEST_F(out_of_memory, HND_CUP_06_every_allocation_of_a_client_may_fail) {
       ASSERT_LT(n, 10 * needed) << "never succeeds";
       allowed = n;
       failed = 0;
-      const DWORD code = run_client(peer.port());
+      const DWORD code = run_client(peer.port(), proxied);
       if (failed == 0) {
         EXPECT_EQ(code, 0u);
         break;
@@ -144,9 +170,9 @@ TEST_F(out_of_memory, HND_CUP_06_every_allocation_of_a_client_may_fail) {
       EXPECT_LE(live, resting + 20) << "after allocation " << n;
     }
     allowed = 1'000'000;
-    EXPECT_EQ(run_client(peer.port()), 0u);
+    EXPECT_EQ(run_client(peer.port(), proxied), 0u);
     const long settled = live;
-    EXPECT_EQ(run_client(peer.port()), 0u);
+    EXPECT_EQ(run_client(peer.port(), proxied), 0u);
     EXPECT_EQ(live, settled); // a whole run leaves nothing behind
   }
   over.set();

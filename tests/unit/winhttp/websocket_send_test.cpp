@@ -54,7 +54,7 @@ TEST_F(websocket_send, STA_04_the_state_is_checked_before_the_type) {
   EXPECT_EQ(send(pair.handle(), close_type, "x"), ERROR_INVALID_OPERATION);
 }
 
-TEST_F(websocket_send, SND_05_SND_08_each_type_starts_and_ends_messages) {
+TEST_F(websocket_send, SND_05_SND_08_SND_20_each_type_starts_and_ends_messages) {
   socket_pair pair;
   const HINTERNET socket = pair.handle();
   peer_connection& peer = pair.peer();

@@ -13,13 +13,14 @@
 #include <sys/sdt.h>
 
 // Written by the kernel when a tool attaches or leaves; named as sys/sdt.h wants them.
+// Hidden: read where they lie, not through a table.
 extern "C" {
-extern unsigned short sluice_handshake_semaphore;
-extern unsigned short sluice_rx_slice_semaphore;
-extern unsigned short sluice_frame_semaphore;
-extern unsigned short sluice_deliver_semaphore;
-extern unsigned short sluice_starved_semaphore;
-extern unsigned short sluice_close_semaphore;
+[[gnu::visibility("hidden")]] extern unsigned short sluice_handshake_semaphore;
+[[gnu::visibility("hidden")]] extern unsigned short sluice_rx_slice_semaphore;
+[[gnu::visibility("hidden")]] extern unsigned short sluice_frame_semaphore;
+[[gnu::visibility("hidden")]] extern unsigned short sluice_deliver_semaphore;
+[[gnu::visibility("hidden")]] extern unsigned short sluice_starved_semaphore;
+[[gnu::visibility("hidden")]] extern unsigned short sluice_close_semaphore;
 }
 
 #define SLUICE_PROBE(name, fire)                                                                   \

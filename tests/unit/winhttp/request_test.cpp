@@ -63,11 +63,10 @@ TEST_F(requests, GET_01_an_empty_agent_means_no_header_and_one_of_the_request_wi
   for (const int kind : {0, 1, 2}) {
     one_answer peer("HTTP/1.1 204 No Content\r\n\r\n");
     {
-      const unique_handle session =
-          WinHttpOpen(kind == 0   ? nullptr
-                      : kind == 1 ? L""
-                                  : L"of session",
-                      WINHTTP_ACCESS_TYPE_DEFAULT_PROXY, nullptr, nullptr, 0);
+      const unique_handle session = WinHttpOpen(kind == 0   ? nullptr
+                                                : kind == 1 ? L""
+                                                            : L"of session",
+                                                WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, 0);
       const unique_handle connection = WinHttpConnect(session, L"127.0.0.1", peer.port(), 0);
       const unique_handle request =
           WinHttpOpenRequest(connection, L"GET", L"/", nullptr, nullptr, nullptr, 0);

@@ -4,6 +4,8 @@
 //   build/release/examples/native_feed_server 8080 &
 //   build/release/examples/feed_client 'ws://localhost:8080/feed?seconds=3'
 //
+// With --certificate and --key (PEM files) it speaks TLS: wss://, and --ca for the client.
+//
 // /feed?seconds=3 or ?messages=1000: a mix of text (ASCII and not), binary, empty and fragmented
 // messages. /echo: every message comes back. examples/peers has the same server twice, on Python's
 // websockets and on node-ws, and scripts/demo runs any of the three.
@@ -229,14 +231,30 @@ sluice::loop* running = nullptr;
 
 } // namespace
 
+// [--certificate <file> --key <file>] [port]
 int main(int argc, char** argv) {
+  sluice::tls_settings files;
+  int port = 0;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--certificate" && i + 1 < argc) {
+      files.certificate_file = argv[++i];
+    } else if (word == "--key" && i + 1 < argc) {
+      files.private_key_file = argv[++i];
+    } else {
+      port = std::atoi(argv[i]);
+    }
+  }
   doorman handler; // before the loop, which it must outlive
   sluice::loop loop;
   sluice::listener* listener = nullptr;
   sluice::listen_settings settings;
-  settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  settings.port = static_cast<std::uint16_t>(port);
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = loop.open();
+  if (failed == sluice::error::none && files.certificate_file != nullptr) {
+    failed = sluice::tls_config::make_server(files, settings.connection.tls);
+  }
   if (failed == sluice::error::none) {
     failed = loop.listen(settings, handler, listener);
   }

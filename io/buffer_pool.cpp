@@ -185,6 +185,22 @@ buffer* buffer_pool::take(buffer_class wanted) noexcept {
   return taken;
 }
 
+buffer* buffer_pool::take_or_grow(buffer_class wanted) noexcept {
+  const buffer_class other =
+      wanted == buffer_class::small ? buffer_class::large : buffer_class::small;
+  buffer* taken = take(wanted);
+  if (taken == nullptr) {
+    taken = take(other);
+  }
+  if (taken == nullptr && (drain_returns() || add_over_cap())) {
+    taken = take(buffer_class::small);
+    if (taken == nullptr) {
+      taken = take(buffer_class::large);
+    }
+  }
+  return taken;
+}
+
 buffer* buffer_pool::post(buffer_class wanted) noexcept {
   pool_buffer* const taken = pop(wanted);
   if (taken != nullptr) {

@@ -33,6 +33,10 @@ public:
   /// A buffer of that class, or nullptr when the pool is at its cap or out of memory.
   [[nodiscard]] buffer* take(buffer_class wanted) noexcept;
 
+  /// As take(); if there is none, one of the other class, or one over the cap, because who decrypts
+  /// on the thread that reads cannot rely on anybody to return one. nullptr: no memory.
+  [[nodiscard]] buffer* take_or_grow(buffer_class wanted) noexcept;
+
   /// As take(), and counted as the kernel's: it stays poisoned until unpost().
   [[nodiscard]] buffer* post(buffer_class wanted) noexcept;
   /// The kernel is done with a posted buffer and has filled `filled_bytes` of it: it is lent now.

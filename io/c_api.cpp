@@ -1,6 +1,7 @@
 #include "sluice/c.h"
 
 #include "core/memory.hpp"
+#include "io/c_tls.hpp"
 #include "sluice/sluice.hpp"
 
 #include <algorithm>
@@ -74,6 +75,7 @@ static_assert(static_cast<int>(error::tls_record) == SLUICE_ERROR_TLS_RECORD);
 static_assert(sizeof(sluice_loop_stats) == sizeof(loop_stats));
 static_assert(offsetof(sluice_loop_stats, backend) == offsetof(loop_stats, backend));
 static_assert(offsetof(sluice_loop_stats, buffers_lent) == offsetof(loop_stats, buffers_lent));
+static_assert(offsetof(sluice_loop_stats, tls_resumed) == offsetof(loop_stats, tls_resumed));
 static_assert(sizeof(sluice_connection_stats) == sizeof(connection_stats));
 static_assert(offsetof(sluice_connection_stats, lent_bytes) ==
               offsetof(connection_stats, lent_bytes));
@@ -133,10 +135,15 @@ template <typename Struct> void copy_known(Struct& to, const Struct* from) noexc
   }
 }
 
-connection_settings settings_of(const sluice_connection_settings* given) noexcept {
+sluice_connection_settings completed(const sluice_connection_settings* given) noexcept {
   sluice_connection_settings all;
   sluice_connection_settings_init(&all);
   copy_known(all, given);
+  return all;
+}
+
+connection_settings settings_of(const sluice_connection_settings* given) noexcept {
+  const sluice_connection_settings all = completed(given);
   connection_settings made;
   made.max_message_bytes = all.max_message_bytes;
   made.max_fragments = all.max_fragments;
@@ -149,6 +156,9 @@ connection_settings settings_of(const sluice_connection_settings* given) noexcep
   made.max_send_queue_bytes = all.max_send_queue_bytes;
   made.max_lent_bytes = all.max_lent_bytes;
   made.take = static_cast<delivery>(all.take);
+  if (all.tls != nullptr) {
+    made.tls = all.tls->config;
+  }
   return made;
 }
 
@@ -393,6 +403,7 @@ sluice_error sluice_loop_connect(sluice_loop* loop, const char* host, uint16_t p
   wanted.subprotocols = subprotocols;
   wanted.header_lines = header_lines;
   wanted.connection = settings_of(settings);
+  wanted.tls_name = completed(settings).tls_name;
   connection* fresh = nullptr;
   const error failed = loop->inner.connect(wanted, *handler, fresh);
   if (failed == error::none && made != nullptr) {

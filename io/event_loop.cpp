@@ -45,6 +45,10 @@ backend_choice chosen(io_backend asked) noexcept {
   return backend_choice::automatic;
 }
 
+bool may_use(const tls_config& tls, role self) noexcept {
+  return !tls || tls.is_server() == (self == role::server);
+}
+
 /// loop::post().
 struct task_mail final : mail {
   void (*task)(void*) noexcept = nullptr;
@@ -365,6 +369,9 @@ error event_loop::start_server(int fd, std::span<const std::byte> already_read,
 
 error event_loop::listen(const listen_settings& settings, connection_handler& handler,
                          listener*& made) noexcept {
+  if (!may_use(settings.connection.tls, role::server)) {
+    return error::invalid_argument;
+  }
   native_listener* fresh = nullptr;
   if (const error failed = native_listener::open(*this, settings, handler, fresh);
       failed != error::none) {
@@ -380,7 +387,8 @@ error event_loop::adopt(int fd, std::span<const std::byte> already_read,
                         connection*& made) noexcept {
   int type = 0;
   socklen_t type_bytes = sizeof type;
-  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_bytes) != 0 || type != SOCK_STREAM) {
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_bytes) != 0 || type != SOCK_STREAM ||
+      !may_use(settings.tls, role::server)) {
     return error::invalid_argument;
   }
   shared_settings* const shared = share(settings);
@@ -397,6 +405,9 @@ error event_loop::adopt(int fd, std::span<const std::byte> already_read,
 
 error event_loop::connect(const connect_settings& to, connection_handler& handler,
                           connection*& made) noexcept {
+  if (!may_use(to.connection.tls, role::client)) {
+    return error::invalid_argument;
+  }
   shared_settings* const shared = share(to.connection);
   if (shared == nullptr) {
     return error::no_memory;

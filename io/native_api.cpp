@@ -126,10 +126,22 @@ void connection::stats(connection_stats& to) const noexcept {
   }
 }
 
+bool connection::tls(tls_info& to) const noexcept {
+  return behind(*this).fill_tls_info(to);
+}
+
+std::size_t connection::peer_certificate(std::span<std::byte> to) const noexcept {
+  return behind(*this).peer_certificate(to);
+}
+
 // ---- listener ----
 
 std::uint16_t listener::port() const noexcept {
   return static_cast<const io::native_listener&>(*this).bound_port();
+}
+
+error listener::replace_tls(const tls_config& replacement) noexcept {
+  return static_cast<io::native_listener&>(*this).replace_tls(replacement);
 }
 
 void listener::close() noexcept {

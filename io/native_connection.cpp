@@ -66,6 +66,9 @@ native_connection::~native_connection() {
   home_.timers().cancel(timer_);
   home_.remove(*this);
   drop_queue();
+  if (tls_ != nullptr && tls_->sealed != nullptr) {
+    home_.blocks().put(*tls_->sealed);
+  }
   if (collected_ != nullptr) {
     home_.blocks().put(*collected_);
   }

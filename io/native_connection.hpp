@@ -8,6 +8,7 @@
 #include "io/lending.hpp"
 #include "io/operation.hpp"
 #include "io/stream.hpp"
+#include "io/tls_engine.hpp"
 #include "sluice/connection.hpp"
 
 #include <netdb.h>
@@ -37,6 +38,18 @@ struct opening {
   connect_race* race = nullptr;  // under way
   memory::growable<char> request_text;
   memory::growable<char> offered; // the subprotocols
+};
+
+/// The TLS of a connection: its engine, and ciphertext on its way out (native_tls.cpp).
+struct tls_link {
+  memory::unique<tls_engine> engine;
+  block* sealed = nullptr;            // being sent
+  std::size_t sealed_plain_bytes = 0; // of the queue, in `sealed`
+  std::size_t plain_bytes_left = 0;   // of this turn
+  std::size_t records_left = 0;       // of this turn
+  bool established = false;
+  bool closed = false; // the peer has said close_notify
+  bool ended = false;  // the next read says closed or failed, whatever is pending
 };
 
 /// The connection that asked for a look-up goes away.
@@ -95,6 +108,8 @@ public:
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
   void fill_stats(connection_stats& to) const noexcept;
   void add_to(loop_stats& to) const noexcept;
+  [[nodiscard]] bool fill_tls_info(tls_info& to) const noexcept; // false without TLS
+  [[nodiscard]] std::size_t peer_certificate(std::span<std::byte> to) const noexcept;
 
 private:
   struct slice_sink;
@@ -113,7 +128,9 @@ private:
   void peer_closed() noexcept;
   void violated(error reason) noexcept;
   void handle_eof() noexcept;
+  void lost(error reason) noexcept;
   [[nodiscard]] bool may_deliver() const noexcept;
+  [[nodiscard]] bool may_read() noexcept;
   void arm_recv() noexcept;
   [[nodiscard]] lend_account* account() noexcept;
 
@@ -121,10 +138,28 @@ private:
   [[nodiscard]] block* reserve(std::size_t bytes, block*& extra) noexcept;
   [[nodiscard]] error queue_bytes(std::string_view text) noexcept;
   void sent(std::int32_t result) noexcept;
+  void drop_first_out_if_used() noexcept;
   void drop_queue() noexcept;
   [[nodiscard]] error send_close(std::uint16_t status, std::string_view reason) noexcept;
   void end_when_flushed(error cause, bool linger) noexcept;
   void flushed() noexcept;
+
+  // TLS (native_tls.cpp); all but the last four only with tls_.
+  [[nodiscard]] bool begin_tls_turn() noexcept;
+  [[nodiscard]] bool shake_hands() noexcept;
+  [[nodiscard]] bool unseal() noexcept;
+  void note_tls_output() noexcept;
+  void tls_failed() noexcept;
+  void seal() noexcept;
+  void sealed_sent(std::size_t count) noexcept;
+  [[nodiscard]] error start_tls(const char* host, std::uint16_t port) noexcept;
+  [[nodiscard]] bool has_unsent() const noexcept;
+  [[nodiscard]] bool say_goodbye() noexcept;
+  [[nodiscard]] error end_reason() const noexcept;
+  /// Where received bytes go.
+  [[nodiscard]] slice_queue& incoming() noexcept {
+    return tls_ != nullptr ? tls_->engine->cipher_in() : rx_.inbox();
+  }
 
   // The opening handshake (native_opening.cpp).
   void run_opening() noexcept;
@@ -170,6 +205,7 @@ private:
   std::uint32_t last_received_ = 0; // event_loop::now_16ms()
   message_rx rx_;
   recv_op recv_;
+  memory::unique<tls_link> tls_; // none: plain
 
   // Sending.
   send_op send_;

@@ -129,6 +129,24 @@ void native_listener::stop() noexcept {
   home_.note_stopped_listener();
 }
 
+error native_listener::replace_tls(const tls_config& replacement) noexcept {
+  if (!replacement || !replacement.is_server()) {
+    return error::invalid_argument;
+  }
+  if (stopping_ || !settings_->values.tls) {
+    return error::invalid_state;
+  }
+  connection_settings changed = settings_->values;
+  changed.tls = replacement;
+  shared_settings* const shared = home_.share(changed);
+  if (shared == nullptr) {
+    return error::no_memory;
+  }
+  home_.unshare(*settings_);
+  settings_ = shared;
+  return error::none;
+}
+
 void native_listener::accepted() noexcept {
   if (accept_.result >= 0) {
     connection* made = nullptr;

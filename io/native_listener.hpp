@@ -23,6 +23,7 @@ public:
   void stop() noexcept;
   /// True once it may be destroyed.
   [[nodiscard]] bool stopped() const noexcept { return stopping_ && accept_.idle(); }
+  [[nodiscard]] error replace_tls(const tls_config& replacement) noexcept;
   [[nodiscard]] std::uint16_t bound_port() const noexcept { return port_; }
 
   native_listener* next = nullptr; // of the loop

@@ -47,6 +47,11 @@ error native_connection::start_server(std::span<const std::byte> already_read) n
   if (opening_ == nullptr) {
     return error::no_memory;
   }
+  if (limits_of().tls) {
+    if (const error failed = start_tls(nullptr, 0); failed != error::none) {
+      return failed;
+    }
+  }
   set_no_delay(recv_.socket.fd);
   while (!already_read.empty()) {
     buffer* const copy = home_.buffers().take(
@@ -56,7 +61,7 @@ error native_connection::start_server(std::span<const std::byte> already_read) n
     }
     const std::size_t count = std::min<std::size_t>(already_read.size(), copy->capacity_bytes);
     std::memcpy(copy->bytes, already_read.data(), count);
-    if (!rx_.inbox().push({copy, 0, static_cast<std::uint32_t>(count)})) {
+    if (!incoming().push({copy, 0, static_cast<std::uint32_t>(count)})) {
       release_buffer(*copy);
       return error::no_memory;
     }
@@ -75,7 +80,7 @@ void native_connection::run_opening() noexcept {
   slice_queue& inbox = rx_.inbox();
   http_head& head = self_ == role::server ? static_cast<http_head&>(opening_->request)
                                           : static_cast<http_head&>(opening_->response);
-  while (!inbox.empty() && !end_after_flush_) {
+  while (!end_after_flush_ && (!inbox.empty() || (tls_ != nullptr && unseal()))) {
     const http_head::feed_result fed = head.feed({inbox.front_bytes(), inbox.front_size_bytes()});
     inbox.consume(fed.consumed_bytes);
     if (fed.reason != error::none) {
@@ -90,6 +95,9 @@ void native_connection::run_opening() noexcept {
       }
       return;
     }
+  }
+  if (tls_ != nullptr) {
+    return; // unseal() has seen to what comes next
   }
   if (eof_) {
     fail_opening(error::end_of_stream);
@@ -254,8 +262,16 @@ error native_connection::start_client(const connect_settings& to) noexcept {
   if (!make_handshake_key(opening_->key)) {
     return error::random_failed;
   }
+  const std::uint16_t usual_port = limits_of().tls ? 443 : 80; // RFC 6455 section 3
+  const std::uint16_t port_number = to.port != 0 ? to.port : usual_port;
+  if (limits_of().tls) {
+    if (const error failed = start_tls(to.tls_name != nullptr ? to.tls_name : to.host, port_number);
+        failed != error::none) {
+      return failed;
+    }
+  }
   char service[6] = {};
-  const auto written = std::to_chars(service, service + sizeof service - 1, to.port);
+  const auto written = std::to_chars(service, service + sizeof service - 1, port_number);
   const std::string_view port(service, static_cast<std::size_t>(written.ptr - service));
 
   memory::growable<char>& request = opening_->request_text;
@@ -269,7 +285,7 @@ error native_connection::start_client(const connect_settings& to) noexcept {
     request.append(is_v6 ? "[" : "");
     request.append(host);
     request.append(is_v6 ? "]" : "");
-    if (to.port != 80) {
+    if (port_number != usual_port) {
       request.append(":");
       request.append(port);
     }
@@ -359,6 +375,10 @@ void native_connection::connected(const socket_ref& socket) noexcept {
   recv_.socket = socket;
   ++home_.counters().connections_made;
   state_ = connection_state::upgrading;
+  if (tls_ != nullptr) {
+    home_.queue_ready(*this); // shakes hands first
+    return;
+  }
   if (queue_bytes(now.request_text.view()) != error::none) {
     end(error::no_memory);
     return;

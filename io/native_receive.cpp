@@ -64,7 +64,7 @@ void native_connection::on_received_slice() noexcept {
       arm_recv();
       return;
     }
-    if (!rx_.inbox().push({filled, 0, static_cast<std::uint32_t>(count)})) {
+    if (!incoming().push({filled, 0, static_cast<std::uint32_t>(count)})) {
       release_buffer(*filled);
       end(error::no_memory);
       return;
@@ -74,7 +74,7 @@ void native_connection::on_received_slice() noexcept {
   }
   if (result == 0) {
     eof_ = true;
-    if (lingering_ || rx_.inbox().empty()) {
+    if (lingering_ || (rx_.inbox().empty() && incoming().empty())) {
       handle_eof();
     }
     return;
@@ -83,12 +83,15 @@ void native_connection::on_received_slice() noexcept {
     arm_recv(); // cancelled for a reason that has passed
     return;
   }
-  end(cause_ != error::none ? cause_ : error_from_errno(-result));
+  lost(error_from_errno(-result));
 }
 
 void native_connection::run() noexcept {
   if (state_ == connection_state::connecting && opening_->addresses != nullptr) {
     connect_to_first();
+    return;
+  }
+  if (tls_ != nullptr && !begin_tls_turn()) {
     return;
   }
   if (state_ == connection_state::upgrading) {
@@ -145,7 +148,11 @@ template <role Self> void native_connection::run_frames() noexcept {
       // Whoever lifts the obstacle queues the connection. One buffer is read ahead meanwhile, so
       // that the end of the connection is noticed.
       if (rx_.inbox().empty()) {
-        arm_recv();
+        if (tls_ == nullptr) {
+          arm_recv();
+        } else if (unseal()) {
+          continue;
+        }
       }
       return;
     }
@@ -160,7 +167,11 @@ template <role Self> void native_connection::run_frames() noexcept {
       continue;
     }
     if (result.status == rx_status::need_input) {
-      if (eof_) {
+      if (tls_ != nullptr) {
+        if (unseal()) {
+          continue;
+        }
+      } else if (eof_) {
         handle_eof();
       } else {
         arm_recv();
@@ -316,11 +327,27 @@ void native_connection::violated(error reason) noexcept {
 }
 
 void native_connection::handle_eof() noexcept {
-  if (close_sent_ && close_received_) {
-    end(error::none);
-  } else {
-    end(cause_ != error::none ? cause_ : error::end_of_stream);
+  lost(end_reason());
+}
+
+// Both close frames have gone their way: what becomes of the rest does not matter.
+void native_connection::lost(error reason) noexcept {
+  end(close_sent_ && close_received_ ? error::none : cause_ != error::none ? cause_ : reason);
+}
+
+// Whoever makes it true again queues the connection.
+bool native_connection::may_read() noexcept {
+  if (lingering_) {
+    return true;
   }
+  if (!close_sent_ && (paused_ || stalled_)) {
+    return false;
+  }
+  if (lending_ != nullptr && lending_->over_limit()) {
+    ++home_.counters().reads_paused_by_lending;
+    return false; // lending_eased() comes
+  }
+  return true;
 }
 
 void native_connection::arm_recv() noexcept {
@@ -328,12 +355,8 @@ void native_connection::arm_recv() noexcept {
       state_ == connection_state::connecting) {
     return;
   }
-  if (!lingering_ && !close_sent_ && (paused_ || stalled_)) {
+  if (!may_read()) {
     return;
-  }
-  if (lending_ != nullptr && !lingering_ && lending_->over_limit()) {
-    ++home_.counters().reads_paused_by_lending;
-    return; // lending_eased() comes
   }
   recv_.wanted = size_guess_.wanted();
   home_.io().submit(recv_);

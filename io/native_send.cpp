@@ -197,11 +197,18 @@ error native_connection::begin_close(std::uint16_t status, std::string_view reas
 }
 
 void native_connection::flush() noexcept {
-  if (!send_.idle() || first_out_ == nullptr || state_ == connection_state::closed) {
+  if (!send_.idle() || state_ == connection_state::closed) {
+    return;
+  }
+  if (tls_ != nullptr) {
+    seal();
+  }
+  block* const due = tls_ != nullptr ? tls_->sealed : first_out_;
+  if (due == nullptr || state_ == connection_state::closed) {
     return;
   }
   send_.socket = recv_.socket;
-  send_.bytes = {first_out_->bytes() + first_out_->begin, first_out_->size_bytes()};
+  send_.bytes = {due->bytes() + due->begin, due->size_bytes()};
   home_.io().submit(send_);
 }
 
@@ -211,14 +218,26 @@ void native_connection::sent(std::int32_t result) noexcept {
     return;
   }
   if (result < 0) {
-    end(cause_ != error::none ? cause_ : error_from_errno(-result));
+    lost(error_from_errno(-result));
     return;
   }
   const auto count = static_cast<std::size_t>(result);
   ++home_.counters().sends;
   home_.counters().sent_bytes += count;
-  queued_bytes_ -= count;
-  first_out_->begin += count;
+  if (tls_ != nullptr) {
+    sealed_sent(count);
+  } else {
+    queued_bytes_ -= count;
+    first_out_->begin += count;
+    drop_first_out_if_used();
+  }
+  if (has_unsent()) {
+    home_.queue_flush(*this);
+  }
+  flushed();
+}
+
+void native_connection::drop_first_out_if_used() noexcept {
   if (first_out_->begin == first_out_->end) {
     block* const done = first_out_;
     first_out_ = done->next;
@@ -227,10 +246,6 @@ void native_connection::sent(std::int32_t result) noexcept {
     }
     home_.blocks().put(*done); // the last one, too: an idle connection has none
   }
-  if (first_out_ != nullptr) {
-    home_.queue_flush(*this);
-  }
-  flushed();
 }
 
 // Some of the queue has left.
@@ -244,11 +259,12 @@ void native_connection::flushed() noexcept {
     wants_writable_ = false;
     handler_->on_writable(*this);
   }
-  if (end_after_flush_ && queued_bytes_ == 0 && state_ != connection_state::closed) {
+  if (end_after_flush_ && !has_unsent() && state_ != connection_state::closed && !say_goodbye()) {
     end_after_flush_ = false;
     if (linger_after_flush_) {
       lingering_ = true;
       rx_.inbox().clear();
+      incoming().clear();
       if (self_ == role::server || cause_ != error::none) {
         ::shutdown(recv_.socket.fd, SHUT_WR); // else the server is the one to go first
       }
@@ -268,10 +284,10 @@ void native_connection::end_when_flushed(error cause, bool linger) noexcept {
   interrupted_ = true;
   end_after_flush_ = true;
   linger_after_flush_ = linger;
-  if (queued_bytes_ == 0) {
-    flushed();
-  } else {
+  if (has_unsent()) {
     home_.queue_flush(*this);
+  } else {
+    flushed();
   }
 }
 
@@ -282,7 +298,7 @@ void native_connection::drop_queue() noexcept {
     home_.blocks().put(*gone);
   }
   last_out_ = nullptr;
-  queued_bytes_ = 0;
+  queued_bytes_ = tls_ != nullptr ? tls_->sealed_plain_bytes : 0;
 }
 
 } // namespace sluice::io

@@ -12,31 +12,13 @@ namespace {
 // Writes up to this size are encrypted on the stack and go out in one system call. Larger ones go
 // through a large buffer of the loop's pool, or through the stack again when the pool is empty.
 constexpr std::size_t stack_plain_bytes = 4096 + 256;
-constexpr std::size_t stack_bytes = tls_channel::sealed_bytes(stack_plain_bytes);
+constexpr std::size_t stack_bytes = sealed_bytes(stack_plain_bytes);
 
 // As many plain bytes as surely fit into `room` when they are encrypted.
 constexpr std::size_t plain_bytes_for(std::size_t room) noexcept {
-  return room - (tls_channel::sealed_bytes(room) - room);
+  return room - (sealed_bytes(room) - room);
 }
 static_assert(plain_bytes_for(stack_bytes) >= stack_plain_bytes);
-
-// A buffer for plain bytes on the reading thread: of the class that was asked for, else of the
-// other, else one over the pool's cap, because nobody else can be relied on to return one.
-[[nodiscard]] buffer* take_plain(buffer_pool& from, buffer_class wanted) noexcept {
-  const buffer_class other =
-      wanted == buffer_class::small ? buffer_class::large : buffer_class::small;
-  buffer* taken = from.take(wanted);
-  if (taken == nullptr) {
-    taken = from.take(other);
-  }
-  if (taken == nullptr && (from.drain_returns() || from.add_over_cap())) {
-    taken = from.take(buffer_class::small);
-    if (taken == nullptr) {
-      taken = from.take(buffer_class::large);
-    }
-  }
-  return taken;
-}
 
 } // namespace
 
@@ -137,7 +119,7 @@ error stream::unseal(buffer_pool& buffers, slice_queue& inbox) noexcept {
     }
     const buffer_class wanted =
         pending > buffer_class_bytes[0] ? buffer_class::large : buffer_class::small;
-    buffer* const plain = take_plain(buffers, wanted);
+    buffer* const plain = buffers.take_or_grow(wanted);
     if (plain == nullptr) {
       return error::no_memory;
     }

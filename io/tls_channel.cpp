@@ -22,7 +22,8 @@ tls_status tls_channel::handshake() noexcept {
 tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) noexcept {
   const std::lock_guard lock(mutex_);
   tls_status stopped_by = tls_status::done;
-  const tls_status status = engine_->read_all(to, read_bytes, stopped_by);
+  std::size_t records_left = SIZE_MAX;
+  const tls_status status = engine_->read_all(to, read_bytes, stopped_by, records_left);
   ended_ = stopped_by == tls_status::closed || stopped_by == tls_status::failed;
   return status;
 }

@@ -76,14 +76,7 @@ public:
   /// What of `room` was not sent goes out first next time; false: no memory, the channel is lost.
   [[nodiscard]] bool keep(std::span<const std::byte> not_sent) noexcept;
 
-  /// At most so many bytes of ciphertext come from `plain_bytes` in one call of seal().
-  [[nodiscard]] static constexpr std::size_t sealed_bytes(std::size_t plain_bytes) noexcept {
-    return plain_bytes + (plain_bytes / 16384 + 1) * max_record_overhead_bytes;
-  }
-
 private:
-  // Header, explicit nonce or padding, MAC or tag; the largest is AES-CBC with SHA-384.
-  static constexpr std::size_t max_record_overhead_bytes = 128;
   // Queues that were longer than this do not stay with the connection.
   static constexpr std::size_t kept_queue_bytes = 4096;
 

@@ -110,6 +110,21 @@ bool set_trust(SSL_CTX* context, const tls_settings& settings) noexcept {
   return true;
 }
 
+// Tells clients which authorities count, so that they can pick a certificate (RFC 8446 section
+// 4.2.4). A directory is read as it is needed and the system's store is long: neither is told.
+bool name_authorities(SSL_CTX* context) noexcept {
+  constexpr int most = 100;
+  const STACK_OF(X509_OBJECT)* const known =
+      ::X509_STORE_get0_objects(::SSL_CTX_get_cert_store(context));
+  const int count = sk_X509_OBJECT_num(known);
+  bool ok = true;
+  for (int i = 0; ok && count <= most && i < count; ++i) {
+    X509* const one = ::X509_OBJECT_get0_X509(sk_X509_OBJECT_value(known, i));
+    ok = one == nullptr || ::SSL_CTX_add_client_CA(context, one) == 1; // null: a revocation list
+  }
+  return ok;
+}
+
 bool set_identity(SSL_CTX* context, const tls_settings& settings) noexcept {
   const bool has_certificate =
       settings.certificate_file != nullptr || !settings.certificate_pem.empty();
@@ -179,8 +194,10 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
   if (settings.key_log) {
     ::SSL_CTX_set_keylog_callback(handle_, &log_key);
   }
-  demand_certificate_ = server_ && settings.demand_client_certificate;
-  bool ok = ::SSL_CTX_set_min_proto_version(handle_, tls_version_number(settings.lowest)) == 1 &&
+  clients_ = server_ ? settings.clients : client_certificates::ignored;
+  ignored_faults_ = settings.ignored_faults;
+  bool ok = settings.lowest <= settings.highest &&
+            ::SSL_CTX_set_min_proto_version(handle_, tls_version_number(settings.lowest)) == 1 &&
             ::SSL_CTX_set_max_proto_version(handle_, tls_version_number(settings.highest)) == 1;
   if (server_) {
     ::SSL_CTX_set_alpn_select_cb(handle_, &choose_protocol, nullptr);
@@ -189,8 +206,16 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
   } else {
     ok = ok && ::SSL_CTX_set_alpn_protos(handle_, alpn_http11, sizeof alpn_http11) == 0;
   }
-  if (!server_ || demand_certificate_) {
+  if (!server_ || clients_ != client_certificates::ignored) {
     ok = ok && set_trust(handle_, settings);
+  }
+  if (server_ && clients_ != client_certificates::ignored) {
+    ok = ok && name_authorities(handle_);
+  }
+  if (!settings.resume) {
+    ::SSL_CTX_set_options(handle_, SSL_OP_NO_TICKET);
+    ::SSL_CTX_set_session_cache_mode(handle_, SSL_SESS_CACHE_OFF);
+    ok = ok && ::SSL_CTX_set_num_tickets(handle_, 0) == 1;
   }
   ok = ok && set_identity(handle_, settings);
   ::ERR_clear_error();
@@ -217,10 +242,14 @@ error tls_context::make_server(const tls_settings& settings, tls_context_ref& ma
   return make(true, settings, made);
 }
 
-tls_context_ref::tls_context_ref(const tls_context_ref& other) noexcept : to_(other.to_) {
-  if (to_ != nullptr) {
-    to_->refs_.fetch_add(1, std::memory_order_relaxed);
+tls_context_ref::tls_context_ref(const tls_context_ref& other) noexcept
+    : tls_context_ref(share(other.to_)) {}
+
+tls_context_ref tls_context_ref::share(tls_context* kept) noexcept {
+  if (kept != nullptr) {
+    kept->refs_.fetch_add(1, std::memory_order_relaxed);
   }
+  return tls_context_ref(kept);
 }
 
 tls_context_ref::~tls_context_ref() {
@@ -261,6 +290,10 @@ ssl_session_st* tls_context::take_session(std::string_view peer) noexcept {
     kept_session& kept = sessions_[(next_session_ + max_kept_sessions - back) % max_kept_sessions];
     if (kept.session != nullptr && std::string_view(kept.peer, kept.peer_bytes) == peer) {
       ssl_session_st* const taken = kept.session;
+      if (::SSL_SESSION_get_protocol_version(taken) != TLS1_3_VERSION) {
+        ::SSL_SESSION_up_ref(taken); // TLS 1.2 may give out no other one on resumption
+        return taken;
+      }
       kept.session = nullptr;
       return taken;
     }

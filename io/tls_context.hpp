@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/memory.hpp"
+#include "sluice/tls.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -17,46 +18,10 @@ struct ssl_session_st;
 
 namespace sluice::io {
 
-/// What can be wrong with a peer's certificate; a set, because all faults are reported at once
-/// (TLS-05).
-namespace certificate_fault {
-inline constexpr std::uint32_t unknown_authority = 1u << 0; // no chain to a trusted certificate
-inline constexpr std::uint32_t wrong_name = 1u << 1;        // neither the host name nor the address
-inline constexpr std::uint32_t wrong_date = 1u << 2;        // expired or not yet valid
-inline constexpr std::uint32_t wrong_usage = 1u << 3;       // not for this end of TLS
-inline constexpr std::uint32_t revoked = 1u << 4;
-inline constexpr std::uint32_t revocation_unknown = 1u << 5; // asked for, and no list to be had
-inline constexpr std::uint32_t invalid = 1u << 6;            // anything else: signature, encoding
-} // namespace certificate_fault
-
-enum class tls_version : std::uint8_t { tls1_2, tls1_3 };
 /// As it is on the wire.
 [[nodiscard]] constexpr int tls_version_number(tls_version version) noexcept {
   return version == tls_version::tls1_3 ? 0x0304 : 0x0303;
 }
-
-/// Trust and identity of one end. Strings live for the call that takes them.
-struct tls_settings {
-  // Whom to trust; with none of the three, the system's store (SSL_CERT_FILE and SSL_CERT_DIR too).
-  const char* ca_file = nullptr;         // PEM, one or more certificates
-  const char* ca_directory = nullptr;    // hashed as by c_rehash
-  std::span<const std::byte> ca_pem;     // PEM in memory
-  const char* revocation_file = nullptr; // PEM certificate revocation list
-  bool check_revocation = false;
-
-  // Who we are: needed by a server, optional for a client. File or memory.
-  const char* certificate_file = nullptr; // PEM, leaf first, then the chain
-  const char* private_key_file = nullptr; // PEM
-  std::span<const std::byte> certificate_pem;
-  std::span<const std::byte> private_key_pem;
-
-  bool demand_client_certificate = false; // server: refuse peers without a valid one
-
-  tls_version lowest = tls_version::tls1_2;
-  tls_version highest = tls_version::tls1_3;
-
-  bool key_log = false; // honour SSLKEYLOGFILE: hands the keys to whoever reads that file
-};
 
 class tls_context;
 
@@ -76,6 +41,13 @@ public:
   [[nodiscard]] tls_context& operator*() const noexcept { return *to_; }
   [[nodiscard]] tls_context* operator->() const noexcept { return to_; }
   [[nodiscard]] explicit operator bool() const noexcept { return to_ != nullptr; }
+
+  // For sluice::tls_config, which keeps its reference as a pointer.
+  [[nodiscard]] static tls_context_ref adopt(tls_context* kept) noexcept {
+    return tls_context_ref(kept);
+  }
+  [[nodiscard]] static tls_context_ref share(tls_context* kept) noexcept;
+  [[nodiscard]] tls_context* release() noexcept { return std::exchange(to_, nullptr); }
 
 private:
   friend class tls_context;
@@ -100,10 +72,12 @@ public:
 
   [[nodiscard]] ssl_ctx_st* handle() const noexcept { return handle_; }
   [[nodiscard]] bool is_server() const noexcept { return server_; }
-  [[nodiscard]] bool demands_client_certificate() const noexcept { return demand_certificate_; }
+  [[nodiscard]] client_certificates clients() const noexcept { return clients_; }
+  [[nodiscard]] std::uint32_t ignored_faults() const noexcept { return ignored_faults_; }
 
   /// Sessions for resumption, by the name they were made with; bounded, the oldest goes first. A
-  /// session is handed out once (RFC 8446 appendix C.4). Takes over / gives away the reference.
+  /// session of TLS 1.3 is handed out once (RFC 8446 appendix C.4). Takes over / gives away the
+  /// reference.
   void keep_session(std::string_view peer, ssl_session_st* session) noexcept;
   [[nodiscard]] ssl_session_st* take_session(std::string_view peer) noexcept;
 
@@ -128,7 +102,8 @@ private:
   std::atomic<std::uint32_t> refs_{1};
   ssl_ctx_st* handle_ = nullptr;
   bool server_;
-  bool demand_certificate_ = false;
+  client_certificates clients_ = client_certificates::ignored;
+  std::uint32_t ignored_faults_ = 0;
   std::mutex sessions_mutex_;
   kept_session sessions_[max_kept_sessions];
   std::size_t next_session_ = 0;

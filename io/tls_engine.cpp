@@ -156,7 +156,7 @@ struct tls_callbacks {
 
   static int new_session(SSL* ssl, SSL_SESSION* session) noexcept {
     auto& engine = *static_cast<tls_engine*>(SSL_get_app_data(ssl));
-    engine.context_->keep_session({engine.peer_, engine.peer_bytes_}, session);
+    engine.context_->keep_session(engine.peer_.view(), session);
     return 1; // the reference is ours now
   }
 
@@ -202,7 +202,7 @@ error tls_engine::make_client(const tls_context_ref& context, const tls_peer& pe
 
 error tls_engine::make_server(const tls_context_ref& context,
                               memory::unique<tls_engine>& made) noexcept {
-  made.reset(memory::create<tls_engine>(context, 0u));
+  made.reset(memory::create<tls_engine>(context, context->ignored_faults()));
   if (made == nullptr) {
     return error::no_memory;
   }
@@ -210,11 +210,18 @@ error tls_engine::make_server(const tls_context_ref& context,
     return reason;
   }
   ::SSL_set_accept_state(made->ssl_);
-  ::SSL_set_verify(made->ssl_,
-                   context->demands_client_certificate()
-                       ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-                       : SSL_VERIFY_NONE,
-                   nullptr);
+  int verify = SSL_VERIFY_NONE;
+  switch (context->clients()) {
+  case client_certificates::ignored:
+    break;
+  case client_certificates::requested:
+    verify = SSL_VERIFY_PEER;
+    break;
+  case client_certificates::required:
+    verify = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    break;
+  }
+  ::SSL_set_verify(made->ssl_, verify, nullptr);
   return error::none;
 }
 
@@ -254,19 +261,21 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
     }
   }
   // Sessions made under looser rules must not serve a stricter client.
-  char* at = peer_;
-  const std::string_view host(peer.host);
-  at = std::copy(host.begin(), host.end(), at);
-  *at++ = ':';
-  at = std::to_chars(at, peer_ + sizeof peer_, unsigned{peer.port}).ptr;
+  char rules[32] = {':'};
+  char* at = std::to_chars(rules + 1, rules + sizeof rules, unsigned{peer.port}).ptr;
   *at++ = '/';
-  at = std::to_chars(at, peer_ + sizeof peer_, ignored_faults_).ptr;
+  at = std::to_chars(at, rules + sizeof rules, ignored_faults_).ptr;
   *at++ = static_cast<char>('0' + (peer.check_revocation ? 1 : 0));
   *at++ = static_cast<char>('0' + static_cast<int>(peer.lowest));
   *at++ = static_cast<char>('0' + static_cast<int>(peer.highest));
-  peer_bytes_ = static_cast<std::uint16_t>(at - peer_);
-  if (SSL_SESSION* const session = context_->take_session({peer_, peer_bytes_});
-      session != nullptr) {
+  const std::string_view ends(rules, static_cast<std::size_t>(at - rules));
+  const std::string_view host(peer.host);
+  if (!peer_.reserve(host.size() + ends.size())) {
+    return error::no_memory;
+  }
+  peer_.append(host);
+  peer_.append(ends);
+  if (SSL_SESSION* const session = context_->take_session(peer_.view()); session != nullptr) {
     ::SSL_set_session(ssl_, session);
     ::SSL_SESSION_free(session);
   }
@@ -327,11 +336,12 @@ tls_status tls_engine::read(std::span<std::byte> to, std::size_t& read_bytes) no
 }
 
 tls_status tls_engine::read_all(std::span<std::byte> to, std::size_t& read_bytes,
-                                tls_status& stopped_by) noexcept {
+                                tls_status& stopped_by, std::size_t& records_left) noexcept {
   read_bytes = 0;
   stopped_by = reason_ == error::none ? tls_status::done : tls_status::failed;
   ::ERR_clear_error();
-  while (stopped_by == tls_status::done && read_bytes < to.size()) {
+  for (; stopped_by == tls_status::done && read_bytes < to.size() && records_left != 0;
+       --records_left) {
     keep_buffer_while_busy();
     std::size_t count = 0;
     const int returned =
@@ -420,6 +430,24 @@ int tls_engine::protocol_version() const noexcept {
 
 int tls_engine::cipher_bits() const noexcept {
   return ::SSL_CIPHER_get_bits(::SSL_get_current_cipher(ssl_), nullptr);
+}
+
+const char* tls_engine::cipher() const noexcept {
+  return ::SSL_CIPHER_get_name(::SSL_get_current_cipher(ssl_));
+}
+
+std::size_t tls_engine::peer_certificate(std::span<std::byte> to) const noexcept {
+  X509* const peer = ::SSL_get0_peer_certificate(ssl_);
+  const int count = peer != nullptr ? ::i2d_X509(peer, nullptr) : 0;
+  if (count <= 0) {
+    ::ERR_clear_error();
+    return 0;
+  }
+  if (static_cast<std::size_t>(count) <= to.size()) {
+    auto* at = reinterpret_cast<unsigned char*>(to.data());
+    ::i2d_X509(peer, &at);
+  }
+  return static_cast<std::size_t>(count);
 }
 
 } // namespace sluice::io

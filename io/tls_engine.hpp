@@ -27,6 +27,16 @@ struct tls_peer {
   tls_version highest = tls_version::tls1_3;
 };
 
+/// At most so many plain bytes in one record (RFC 8446 section 5.1), and so many bytes around them:
+/// header, explicit nonce or padding, MAC or tag; the largest is AES-CBC with SHA-384.
+inline constexpr std::size_t max_record_plain_bytes = 16384;
+inline constexpr std::size_t max_record_overhead_bytes = 128;
+
+/// At most so many bytes of ciphertext come from `plain_bytes` in one write.
+[[nodiscard]] constexpr std::size_t sealed_bytes(std::size_t plain_bytes) noexcept {
+  return plain_bytes + (plain_bytes / max_record_plain_bytes + 1) * max_record_overhead_bytes;
+}
+
 /// How a step of the engine ended.
 enum class tls_status : std::uint8_t {
   done,       // it did what was asked
@@ -65,10 +75,11 @@ public:
   /// Decrypts the next bytes of at most one record into `to`; `read_bytes` > 0 with done.
   [[nodiscard]] tls_status read(std::span<std::byte> to, std::size_t& read_bytes) noexcept;
 
-  /// The same for as many records as there are, as far as they fit: done with `read_bytes` > 0, or
-  /// what the first of them gave. What stopped it later comes with `stopped_by`.
+  /// The same for as many records as there are, at most `records_left`, which is counted down, and
+  /// as far as they fit: done with `read_bytes` > 0, or what the first of them gave. What stopped
+  /// it later comes with `stopped_by`.
   [[nodiscard]] tls_status read_all(std::span<std::byte> to, std::size_t& read_bytes,
-                                    tls_status& stopped_by) noexcept;
+                                    tls_status& stopped_by, std::size_t& records_left) noexcept;
 
   /// Encrypts all of `from` into output(): about 2 % and 30 bytes per 16 KiB more than it is.
   [[nodiscard]] tls_status write(std::span<const std::byte> from) noexcept;
@@ -96,6 +107,9 @@ public:
   [[nodiscard]] bool resumed() const noexcept;
   [[nodiscard]] int protocol_version() const noexcept; // 0x0303: TLS 1.2, 0x0304: TLS 1.3
   [[nodiscard]] int cipher_bits() const noexcept;      // strength of the key in use
+  [[nodiscard]] const char* cipher() const noexcept;   // its name; static storage
+  /// DER into `to` if it fits; returns its size, 0 if the peer has shown none.
+  [[nodiscard]] std::size_t peer_certificate(std::span<std::byte> to) const noexcept;
 
 private:
   tls_engine(const tls_context_ref& context, std::uint32_t ignored_faults) noexcept
@@ -121,8 +135,7 @@ private:
   bool lacked_certificate_ = false;
   std::span<std::byte> room_; // of write()
   std::size_t room_used_ = 0;
-  std::uint16_t peer_bytes_ = 0;
-  char peer_[tls_context::max_peer_bytes];
+  memory::growable<char> peer_; // a client's: names what its sessions are kept for
 };
 
 } // namespace sluice::io

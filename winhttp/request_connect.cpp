@@ -112,7 +112,7 @@ DWORD request::start_tls(io::loop& on, const proxy_route* with_proxy) noexcept {
   }
   const io::tls_facts facts = transport_.tls();
   security_.store(security_of(facts), std::memory_order_relaxed);
-  tls_version_.store(facts.protocol_version == io::tls_version_number(io::tls_version::tls1_3)
+  tls_version_.store(facts.protocol_version == io::tls_version_number(tls_version::tls1_3)
                          ? WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3
                          : WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2,
                      std::memory_order_relaxed);

@@ -133,7 +133,7 @@ DWORD security_store::values::set_certificate(const void* buffer, DWORD length) 
 }
 
 DWORD security_store::values::make(io::tls_context_ref& made) const noexcept {
-  io::tls_settings settings;
+  tls_settings settings;
   settings.ca_file = name_or_none(ca_file);
   settings.ca_directory = name_or_none(ca_directory);
   settings.ca_pem = bytes_of(ca_pem);
@@ -189,17 +189,17 @@ struct fault_row {
 };
 
 constexpr fault_row fault_rows[] = {
-    {io::certificate_fault::unknown_authority, WINHTTP_CALLBACK_STATUS_FLAG_INVALID_CA,
+    {certificate_fault::unknown_authority, WINHTTP_CALLBACK_STATUS_FLAG_INVALID_CA,
      SECURITY_FLAG_IGNORE_UNKNOWN_CA},
-    {io::certificate_fault::wrong_name, WINHTTP_CALLBACK_STATUS_FLAG_CERT_CN_INVALID,
+    {certificate_fault::wrong_name, WINHTTP_CALLBACK_STATUS_FLAG_CERT_CN_INVALID,
      SECURITY_FLAG_IGNORE_CERT_CN_INVALID},
-    {io::certificate_fault::wrong_date, WINHTTP_CALLBACK_STATUS_FLAG_CERT_DATE_INVALID,
+    {certificate_fault::wrong_date, WINHTTP_CALLBACK_STATUS_FLAG_CERT_DATE_INVALID,
      SECURITY_FLAG_IGNORE_CERT_DATE_INVALID},
-    {io::certificate_fault::wrong_usage, WINHTTP_CALLBACK_STATUS_FLAG_CERT_WRONG_USAGE,
+    {certificate_fault::wrong_usage, WINHTTP_CALLBACK_STATUS_FLAG_CERT_WRONG_USAGE,
      SECURITY_FLAG_IGNORE_CERT_WRONG_USAGE},
-    {io::certificate_fault::revoked, WINHTTP_CALLBACK_STATUS_FLAG_CERT_REVOKED, 0},
-    {io::certificate_fault::revocation_unknown, WINHTTP_CALLBACK_STATUS_FLAG_CERT_REV_FAILED, 0},
-    {io::certificate_fault::invalid, WINHTTP_CALLBACK_STATUS_FLAG_INVALID_CERT, 0},
+    {certificate_fault::revoked, WINHTTP_CALLBACK_STATUS_FLAG_CERT_REVOKED, 0},
+    {certificate_fault::revocation_unknown, WINHTTP_CALLBACK_STATUS_FLAG_CERT_REV_FAILED, 0},
+    {certificate_fault::invalid, WINHTTP_CALLBACK_STATUS_FLAG_INVALID_CERT, 0},
 };
 
 } // namespace
@@ -220,12 +220,12 @@ DWORD secure_failure_bits(std::uint32_t faults) noexcept {
   return bits;
 }
 
-bool choose_versions(DWORD protocols, io::tls_version& lowest, io::tls_version& highest) noexcept {
+bool choose_versions(DWORD protocols, tls_version& lowest, tls_version& highest) noexcept {
   const bool any = protocols == 0;
   const bool tls1_2 = any || (protocols & WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2) != 0;
   const bool tls1_3 = any || (protocols & WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3) != 0;
-  lowest = tls1_2 ? io::tls_version::tls1_2 : io::tls_version::tls1_3;
-  highest = tls1_3 ? io::tls_version::tls1_3 : io::tls_version::tls1_2;
+  lowest = tls1_2 ? tls_version::tls1_2 : tls_version::tls1_3;
+  highest = tls1_3 ? tls_version::tls1_3 : tls_version::tls1_2;
   return tls1_2 || tls1_3;
 }
 

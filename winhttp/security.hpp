@@ -60,8 +60,8 @@ private:
 [[nodiscard]] DWORD secure_failure_bits(std::uint32_t faults) noexcept;
 
 /// TLS-11: false when none of the wanted protocols is offered. 0 means the default.
-[[nodiscard]] bool choose_versions(DWORD protocols, io::tls_version& lowest,
-                                   io::tls_version& highest) noexcept;
+[[nodiscard]] bool choose_versions(DWORD protocols, tls_version& lowest,
+                                   tls_version& highest) noexcept;
 
 /// TLS-01: what SECURITY_FLAGS reports about a connection beside the value that was set.
 [[nodiscard]] DWORD security_of(const io::tls_facts& facts) noexcept;

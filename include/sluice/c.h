@@ -24,6 +24,7 @@ typedef struct sluice_connection sluice_connection;
 typedef struct sluice_handler sluice_handler;
 typedef struct sluice_request sluice_request;
 typedef struct sluice_held sluice_held;
+typedef struct sluice_tls sluice_tls;
 
 /* sluice::error, value by value; sluice/error.hpp says what each means. */
 typedef enum sluice_error {
@@ -121,11 +122,64 @@ typedef struct sluice_connection_settings {
   size_t max_send_queue_bytes;
   size_t max_lent_bytes;
   sluice_delivery take;
+  const sluice_tls* tls; /* NULL: plain TCP; kept by the call that takes it */
+  const char* tls_name;  /* for connect: whom the certificate must name; NULL: the host */
 } sluice_connection_settings;
 
 /* Fill with the defaults. */
 SLUICE_EXPORT void sluice_loop_settings_init(sluice_loop_settings* settings);
 SLUICE_EXPORT void sluice_connection_settings_init(sluice_connection_settings* settings);
+
+/* ---- TLS: sluice/tls.hpp ---- */
+
+/* What can be wrong with a peer's certificate: sluice::certificate_fault. */
+#define SLUICE_FAULT_UNKNOWN_AUTHORITY 0x01u
+#define SLUICE_FAULT_WRONG_NAME 0x02u
+#define SLUICE_FAULT_WRONG_DATE 0x04u
+#define SLUICE_FAULT_WRONG_USAGE 0x08u
+#define SLUICE_FAULT_REVOKED 0x10u
+#define SLUICE_FAULT_REVOCATION_UNKNOWN 0x20u
+#define SLUICE_FAULT_INVALID 0x40u
+
+typedef enum sluice_tls_version { SLUICE_TLS_1_2, SLUICE_TLS_1_3 } sluice_tls_version;
+
+typedef enum sluice_client_certificates {
+  SLUICE_CLIENTS_IGNORED,
+  SLUICE_CLIENTS_REQUESTED,
+  SLUICE_CLIENTS_REQUIRED
+} sluice_client_certificates;
+
+/* sluice::tls_settings. Strings and bytes live for the call that takes them. */
+typedef struct sluice_tls_settings {
+  size_t size_bytes;
+  const char* ca_file;
+  const char* ca_directory;
+  const void* ca_pem;
+  size_t ca_pem_bytes;
+  const char* revocation_file;
+  const char* certificate_file;
+  const char* private_key_file;
+  const void* certificate_pem;
+  size_t certificate_pem_bytes;
+  const void* private_key_pem;
+  size_t private_key_pem_bytes;
+  uint32_t ignored_faults;
+  sluice_client_certificates clients;
+  sluice_tls_version lowest;
+  sluice_tls_version highest;
+  uint8_t check_revocation;
+  uint8_t resume;
+  uint8_t key_log;
+} sluice_tls_settings;
+
+SLUICE_EXPORT void sluice_tls_settings_init(sluice_tls_settings* settings);
+/* sluice::tls_config; any thread. */
+SLUICE_EXPORT sluice_error sluice_tls_create_server(const sluice_tls_settings* settings,
+                                                    sluice_tls** made);
+SLUICE_EXPORT sluice_error sluice_tls_create_client(const sluice_tls_settings* settings,
+                                                    sluice_tls** made);
+/* Listeners and connections keep what they were made with. NULL is fine. */
+SLUICE_EXPORT void sluice_tls_destroy(sluice_tls* tls);
 
 /* ---- callbacks ---- */
 
@@ -200,6 +254,9 @@ SLUICE_EXPORT sluice_error sluice_loop_listen(sluice_loop* loop, const char* add
                                               const sluice_connection_settings* settings,
                                               sluice_handler* handler, sluice_listener** made);
 SLUICE_EXPORT uint16_t sluice_listener_port(const sluice_listener* listener);
+/* For connections that are accepted from now on. */
+SLUICE_EXPORT sluice_error sluice_listener_replace_tls(sluice_listener* listener,
+                                                       const sluice_tls* replacement);
 SLUICE_EXPORT void sluice_listener_close(sluice_listener* listener);
 
 SLUICE_EXPORT sluice_error sluice_loop_adopt(sluice_loop* loop, int fd, const uint8_t* already_read,
@@ -246,6 +303,21 @@ SLUICE_EXPORT sluice_error sluice_connection_receive_into(sluice_connection* con
 SLUICE_EXPORT uint64_t sluice_connection_id(const sluice_connection* connection);
 SLUICE_EXPORT size_t sluice_connection_peer_address(const sluice_connection* connection, char* to,
                                                     size_t size_bytes);
+/* sluice::tls_info. */
+typedef struct sluice_tls_info {
+  size_t size_bytes; /* set before the call */
+  uint8_t established;
+  uint8_t resumed;
+  uint16_t cipher_bits;
+  sluice_tls_version version;
+  const char* cipher;
+  uint32_t certificate_faults;
+} sluice_tls_info;
+/* 0, and nothing written, if the connection is plain. */
+SLUICE_EXPORT int sluice_connection_tls(const sluice_connection* connection, sluice_tls_info* to);
+/* DER; written if it fits. Its size, 0 if there is none. */
+SLUICE_EXPORT size_t sluice_connection_peer_certificate(const sluice_connection* connection,
+                                                        void* to, size_t size_bytes);
 SLUICE_EXPORT void* sluice_connection_user_data(const sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_set_user_data(sluice_connection* connection, void* pointer);
 
@@ -296,6 +368,9 @@ typedef struct sluice_loop_stats {
 
   uint64_t buffers_posted; /* now: receive buffers that the kernel may fill (io_uring) */
   uint64_t buffers_lent;   /* now: receive buffers with bytes not used up, or held by views */
+
+  uint64_t tls_handshakes; /* done, of both roles */
+  uint64_t tls_resumed;    /* those of them that took up an earlier session */
 } sluice_loop_stats;
 
 /* sluice::connection_stats, likewise. */

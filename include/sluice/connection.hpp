@@ -6,6 +6,7 @@
 #include "sluice/handler.hpp"
 #include "sluice/settings.hpp"
 #include "sluice/stats.hpp"
+#include "sluice/tls.hpp"
 #include "sluice/view.hpp"
 
 #include <cstddef>
@@ -105,6 +106,13 @@ public:
   std::size_t peer_address(std::span<char> to) const noexcept;
 
   void stats(connection_stats& to) const noexcept;
+
+  /// What is known of its TLS so far, also inside on_close; false, and nothing written, if it is
+  /// plain.
+  bool tls(tls_info& to) const noexcept;
+  /// Writes the certificate that the peer has shown (DER, X.509) if there is room for all of it.
+  /// Returns its size in bytes, 0 if there is none: plain, TLS handshake not done, not shown.
+  std::size_t peer_certificate(std::span<std::byte> to) const noexcept;
 
   /// A pointer for the program's own use; nullptr at first.
   [[nodiscard]] void* user_data() const noexcept { return user_data_; }

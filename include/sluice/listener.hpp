@@ -1,7 +1,9 @@
 #pragma once
 
+#include "sluice/error.hpp"
 #include "sluice/export.h"
 #include "sluice/settings.hpp"
+#include "sluice/tls.hpp"
 
 #include <cstdint>
 
@@ -25,6 +27,12 @@ public:
   listener& operator=(const listener&) = delete;
 
   [[nodiscard]] std::uint16_t port() const noexcept;
+  /// Serves connections that are accepted from now on with `replacement`, for example a renewed
+  /// certificate. Those that were accepted before go on undisturbed with what they have. From
+  /// another thread: loop::post.
+  /// @return none; invalid_argument: empty, or a client's; invalid_state: listening without TLS;
+  ///         no_memory, and everything stays as it was.
+  error replace_tls(const tls_config& replacement) noexcept;
   /// Stops listening. The connections it has accepted stay.
   void close() noexcept;
 

@@ -20,13 +20,14 @@ class event_loop;
 
 /// Where a client connects to. The strings are copied by loop::connect.
 struct connect_settings {
-  const char* host = nullptr; // name or numeric address; IPv6 without brackets
-  std::uint16_t port = 80;
+  const char* host = nullptr;         // name or numeric address; IPv6 without brackets
+  std::uint16_t port = 0;             // 0: the usual one, 80, or 443 with TLS
   const char* target = "/";           // path and query
   const char* host_header = nullptr;  // nullptr: made from host and port
   const char* origin = nullptr;       // nullptr: no Origin
   const char* subprotocols = nullptr; // offered, separated by commas, best first; nullptr: none
   const char* header_lines = nullptr; // further header lines, each "Name: value\r\n"
+  const char* tls_name = nullptr;     // whom the certificate must name; nullptr: the host
   connection_settings connection;     // handshake_timeout covers resolving and connecting, too
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "sluice/tls.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +38,10 @@ struct connection_settings {
                                << 10; // see view::hold; receive buffers count whole
 
   delivery take = delivery::slices;
+
+  // Empty: plain TCP. A server's for listen and adopt, a client's for connect; the other one is
+  // error::invalid_argument. The TLS handshake counts in handshake_timeout.
+  tls_config tls;
 
   [[nodiscard]] friend bool operator==(const connection_settings&,
                                        const connection_settings&) noexcept = default;

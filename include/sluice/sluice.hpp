@@ -10,4 +10,5 @@
 #include "sluice/loop.hpp"
 #include "sluice/settings.hpp"
 #include "sluice/stats.hpp"
+#include "sluice/tls.hpp"
 #include "sluice/view.hpp"

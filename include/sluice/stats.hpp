@@ -50,6 +50,9 @@ struct loop_stats {
 
   std::uint64_t buffers_posted = 0; // now: receive buffers that the kernel may fill (io_uring)
   std::uint64_t buffers_lent = 0;   // now: receive buffers with bytes not used up, or held by views
+
+  std::uint64_t tls_handshakes = 0; // done, of both roles
+  std::uint64_t tls_resumed = 0;    // those of them that took up an earlier session
 };
 
 /// Counters of one connection; the rules of loop_stats apply.

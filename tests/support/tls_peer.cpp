@@ -41,11 +41,29 @@ void use_common_ticket_keys(SSL_CTX* context) {
   SSL_CTX_set_session_id_context(context, keys, 3);
 }
 
+void use_identity(SSL_CTX* context, const test_identity& identity) {
+  bool first = true;
+  each_certificate(identity.certificate, [&](X509* one) {
+    if (first) {
+      check(SSL_CTX_use_certificate(context, one) == 1, "certificate");
+    } else {
+      check(SSL_CTX_add1_chain_cert(context, one) == 1, "chain");
+    }
+    first = false;
+  });
+  BIO* const in = BIO_new_mem_buf(identity.key.data(), static_cast<int>(identity.key.size()));
+  EVP_PKEY* const key = PEM_read_bio_PrivateKey(in, nullptr, nullptr, nullptr);
+  BIO_free(in);
+  check(SSL_CTX_use_PrivateKey(context, key) == 1, "key");
+  EVP_PKEY_free(key);
+}
+
+constexpr unsigned char http11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+
 int choose_http11(SSL* /*ssl*/, const unsigned char** chosen, unsigned char* chosen_bytes,
                   const unsigned char* offered, unsigned offered_bytes, void* /*context*/) {
-  static const unsigned char ours[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
   unsigned char* match = nullptr;
-  if (SSL_select_next_proto(&match, chosen_bytes, ours, sizeof ours, offered, offered_bytes) !=
+  if (SSL_select_next_proto(&match, chosen_bytes, http11, sizeof http11, offered, offered_bytes) !=
       OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
@@ -66,6 +84,14 @@ struct tls_peer_end::state {
     SSL_CTX_free(context);
   }
 
+  void open() {
+    ssl = SSL_new(context);
+    in = BIO_new(BIO_s_mem());
+    out = BIO_new(BIO_s_mem());
+    BIO_set_mem_eof_return(in, -1);
+    SSL_set_bio(ssl, in, out);
+  }
+
   void receive(std::string_view bytes) const {
     if (!bytes.empty()) {
       check(BIO_write(in, bytes.data(), static_cast<int>(bytes.size())) ==
@@ -79,21 +105,7 @@ tls_peer_end::tls_peer_end(const tls_server_settings& how) : state_(new state) {
   SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
   state_->context = context;
   check(context != nullptr, "SSL_CTX_new");
-  bool first = true;
-  each_certificate(how.identity.certificate, [&](X509* one) {
-    if (first) {
-      check(SSL_CTX_use_certificate(context, one) == 1, "certificate");
-    } else {
-      check(SSL_CTX_add1_chain_cert(context, one) == 1, "chain");
-    }
-    first = false;
-  });
-  BIO* const in =
-      BIO_new_mem_buf(how.identity.key.data(), static_cast<int>(how.identity.key.size()));
-  EVP_PKEY* const key = PEM_read_bio_PrivateKey(in, nullptr, nullptr, nullptr);
-  BIO_free(in);
-  check(SSL_CTX_use_PrivateKey(context, key) == 1, "key");
-  EVP_PKEY_free(key);
+  use_identity(context, how.identity);
   SSL_CTX_set_min_proto_version(context, how.lowest_version);
   SSL_CTX_set_max_proto_version(context, how.highest_version);
   SSL_CTX_set_num_tickets(context, how.tickets);
@@ -104,12 +116,30 @@ tls_peer_end::tls_peer_end(const tls_server_settings& how) : state_(new state) {
                      [&](X509* one) { X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one); });
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   }
-  state_->ssl = SSL_new(context);
-  state_->in = BIO_new(BIO_s_mem());
-  state_->out = BIO_new(BIO_s_mem());
-  BIO_set_mem_eof_return(state_->in, -1);
-  SSL_set_bio(state_->ssl, state_->in, state_->out);
+  state_->open();
   SSL_set_accept_state(state_->ssl);
+}
+
+tls_peer_end::tls_peer_end(const tls_client_settings& how) : state_(new state) {
+  SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
+  state_->context = context;
+  check(context != nullptr, "SSL_CTX_new");
+  if (!how.identity.certificate.empty()) {
+    use_identity(context, how.identity);
+  }
+  SSL_CTX_set_min_proto_version(context, how.lowest_version);
+  SSL_CTX_set_max_proto_version(context, how.highest_version);
+  if (!how.authority.empty()) {
+    each_certificate(how.authority,
+                     [&](X509* one) { X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one); });
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  }
+  check(SSL_CTX_set_alpn_protos(context, http11, sizeof http11) == 0, "ALPN");
+  state_->open();
+  check(SSL_set1_host(state_->ssl, how.host) == 1, "host");
+  SSL_ctrl(state_->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+           const_cast<char*>(how.host));
+  SSL_set_connect_state(state_->ssl);
 }
 
 tls_peer_end::~tls_peer_end() = default;
@@ -194,6 +224,26 @@ std::string tls_peer_end::late_ticket() {
   check(SSL_new_session_ticket(state_->ssl) == 1, "ticket");
   check(SSL_do_handshake(state_->ssl) == 1, "ticket");
   return take_output_locked();
+}
+
+std::string tls_peer_end::renegotiation() {
+  const std::lock_guard lock(mutex_);
+  check(SSL_renegotiate(state_->ssl) == 1, "renegotiate");
+  static_cast<void>(SSL_do_handshake(state_->ssl));
+  ERR_clear_error();
+  return take_output_locked();
+}
+
+void tls_peer_end::resume(tls_peer_end& earlier) {
+  SSL_SESSION* session = nullptr;
+  {
+    const std::lock_guard lock(earlier.mutex_);
+    session = SSL_get1_session(earlier.state_->ssl);
+  }
+  const std::lock_guard lock(mutex_);
+  const bool taken = SSL_set_session(state_->ssl, session) == 1;
+  SSL_SESSION_free(session);
+  check(taken, "resume");
 }
 
 bool tls_peer_end::saw_close_notify() {

@@ -20,12 +20,22 @@ struct tls_server_settings {
   std::string demanded_client_authority{}; // PEM: a client needs a certificate of it
 };
 
-/// The server's end of one TLS connection, made of OpenSSL's own parts and none of the library:
+/// What a TLS client of a test is like.
+struct tls_client_settings {
+  std::string authority; // PEM: whom it trusts; empty: everybody
+  const char* host = "localhost";
+  test_identity identity{}; // its own, if any
+  int lowest_version = 0;
+  int highest_version = 0;
+};
+
+/// One end of a TLS connection, made of OpenSSL's own parts and none of the library:
 /// bytes go through memory, so that a test may hold, cut and change what is on the wire. One thread
 /// may read while another one writes. What breaks TLS is thrown as tls_broken.
 class tls_peer_end {
 public:
   explicit tls_peer_end(const tls_server_settings& how);
+  explicit tls_peer_end(const tls_client_settings& how);
   ~tls_peer_end();
   tls_peer_end(const tls_peer_end&) = delete;
   tls_peer_end& operator=(const tls_peer_end&) = delete;
@@ -44,9 +54,13 @@ public:
   /// A key update; with `ask`, the client has to answer with one of its own (TLS 1.3).
   [[nodiscard]] std::string key_update(bool ask);
   [[nodiscard]] std::string late_ticket();
+  /// TLS 1.2: asks for another handshake on the connection.
+  [[nodiscard]] std::string renegotiation();
 
   [[nodiscard]] bool saw_close_notify();
   [[nodiscard]] bool resumed();
+  /// Takes up the session of an earlier connection of the same host; before shake().
+  void resume(tls_peer_end& earlier);
   [[nodiscard]] std::string server_name(); // SNI of the client, or nothing
   [[nodiscard]] std::string protocol();    // ALPN, or nothing
   [[nodiscard]] int version();

@@ -13,12 +13,29 @@ struct talk {
   int closed;
   int wrong;
   int posted;
+  int secure;
 };
 
 static void check(struct talk* talk, int condition) {
   if (!condition) {
     ++talk->wrong;
   }
+}
+
+static void check_tls(struct talk* talk, const sluice_connection* opened) {
+  sluice_tls_info info;
+  uint8_t der[4096];
+  memset(&info, 0, sizeof info);
+  info.size_bytes = sizeof info;
+  if (!talk->secure) {
+    check(talk, sluice_connection_tls(opened, &info) == 0);
+    check(talk, sluice_connection_peer_certificate(opened, der, sizeof der) == 0);
+    return;
+  }
+  check(talk, sluice_connection_tls(opened, &info) == 1);
+  check(talk, info.established == 1 && info.resumed == 0 && info.certificate_faults == 0);
+  check(talk, info.version == SLUICE_TLS_1_3 && info.cipher_bits >= 128 && info.cipher[0] == 'T');
+  check(talk, sluice_connection_peer_certificate(opened, der, sizeof der) > 100);
 }
 
 static void server_upgrade(void* context, sluice_connection* asking, const sluice_request* request,
@@ -52,6 +69,7 @@ static void client_open(void* context, sluice_connection* opened, const char* su
   check(talk, subprotocol_bytes == 2 && memcmp(subprotocol, "v2", 2) == 0);
   check(talk, sluice_connection_peer_address(opened, address, sizeof address) != 0);
   check(talk, sluice_connection_id(opened) != 0);
+  check_tls(talk, opened);
   sluice_connection_set_user_data(opened, talk);
   sluice_connection_set_delivery(opened, SLUICE_DELIVER_BUFFERS);
   check(talk,
@@ -100,8 +118,8 @@ static void task(void* context) {
   ((struct talk*)context)->posted = 1;
 }
 
-/* 0: everything was as it should be. */
-int sluice_c_api_talk(void) {
+/* 0: everything was as it should be. PEM texts; NULL: without TLS. */
+int sluice_c_api_talk(const char* certificate, const char* key, const char* authority) {
   struct talk talk;
   sluice_callbacks server_calls;
   sluice_callbacks client_calls;
@@ -111,9 +129,26 @@ int sluice_c_api_talk(void) {
   sluice_handler* client = NULL;
   sluice_listener* listener = NULL;
   sluice_loop_stats counted;
+  sluice_tls_settings tls_settings;
+  sluice_tls* server_tls = NULL;
+  sluice_tls* client_tls = NULL;
   size_t kept_bytes = 0;
 
   memset(&talk, 0, sizeof talk);
+  talk.secure = certificate != NULL;
+  if (talk.secure) {
+    sluice_tls_settings_init(&tls_settings);
+    check(&talk, sluice_tls_create_server(&tls_settings, &server_tls) == SLUICE_ERROR_TLS_SETTINGS);
+    tls_settings.certificate_pem = certificate;
+    tls_settings.certificate_pem_bytes = strlen(certificate);
+    tls_settings.private_key_pem = key;
+    tls_settings.private_key_pem_bytes = strlen(key);
+    check(&talk, sluice_tls_create_server(&tls_settings, &server_tls) == SLUICE_OK);
+    sluice_tls_settings_init(&tls_settings);
+    tls_settings.ca_pem = authority;
+    tls_settings.ca_pem_bytes = strlen(authority);
+    check(&talk, sluice_tls_create_client(&tls_settings, &client_tls) == SLUICE_OK);
+  }
   memset(&server_calls, 0, sizeof server_calls);
   memset(&client_calls, 0, sizeof client_calls);
   server_calls.size_bytes = sizeof server_calls;
@@ -134,11 +169,21 @@ int sluice_c_api_talk(void) {
   }
   sluice_connection_settings_init(&settings);
   settings.take = SLUICE_DELIVER_MESSAGES;
-  if (sluice_loop_listen(talk.loop, NULL, 0, 0, &settings, server, &listener) != SLUICE_OK ||
-      sluice_loop_connect(talk.loop, "127.0.0.1", sluice_listener_port(listener), "/talk", "v1, v2",
-                          "X-A: b\r\n", NULL, client, NULL) != SLUICE_OK) {
+  settings.tls = server_tls;
+  if (sluice_loop_listen(talk.loop, NULL, 0, 0, &settings, server, &listener) != SLUICE_OK) {
     return 2;
   }
+  check(&talk, sluice_listener_replace_tls(listener, NULL) == SLUICE_ERROR_INVALID_ARGUMENT);
+  check(&talk, !talk.secure || sluice_listener_replace_tls(listener, server_tls) == SLUICE_OK);
+  sluice_connection_settings_init(&settings);
+  settings.tls = client_tls;
+  settings.tls_name = "localhost";
+  if (sluice_loop_connect(talk.loop, "127.0.0.1", sluice_listener_port(listener), "/talk", "v1, v2",
+                          "X-A: b\r\n", &settings, client, NULL) != SLUICE_OK) {
+    return 2;
+  }
+  sluice_tls_destroy(client_tls); /* the connection keeps what it needs */
+  sluice_tls_destroy(server_tls);
   check(&talk, sluice_loop_post(talk.loop, task, &talk) == SLUICE_OK);
   check(&talk, sluice_loop_descriptor(talk.loop) >= 0);
   check(&talk, sluice_loop_run(talk.loop) == SLUICE_OK);

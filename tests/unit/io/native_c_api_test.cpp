@@ -1,11 +1,22 @@
+#include "support/tls_peer.hpp"
+
 #include <gtest/gtest.h>
 
-extern "C" int sluice_c_api_talk(void); // native_c_api.c
+// native_c_api.c
+extern "C" int sluice_c_api_talk(const char* certificate, const char* key, const char* authority);
 
+namespace sluice::test {
 namespace {
 
 TEST(native_c_api, a_c11_program_serves_and_connects) {
-  EXPECT_EQ(sluice_c_api_talk(), 0);
+  EXPECT_EQ(sluice_c_api_talk(nullptr, nullptr, nullptr), 0);
+}
+
+TEST(native_c_api, the_same_over_tls) {
+  EXPECT_EQ(sluice_c_api_talk(tls_test_identity().certificate.c_str(),
+                              tls_test_identity().key.c_str(), tls_test_authority().root().c_str()),
+            0);
 }
 
 } // namespace
+} // namespace sluice::test

@@ -49,6 +49,8 @@ protected:
     connect_settings to;
     to.host = "fake.test";
     to.port = listener_->port();
+    to.tls_name = "localhost";
+    secure(to);
     connection* made = nullptr;
     return on_.connect(to, client_, made);
   }
@@ -96,6 +98,8 @@ TEST_P(native_connect, a_race_under_way_ends_with_its_connection_or_its_loop) {
     connect_settings to;
     to.host = "fake.test";
     to.port = listener_->port();
+    to.tls_name = "localhost";
+    secure(to);
     connection* first = nullptr;
     connection* second = nullptr;
     ASSERT_EQ(on_.connect(to, client_, first), error::none);

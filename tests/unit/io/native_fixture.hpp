@@ -3,6 +3,7 @@
 #include "sluice/sluice.hpp"
 #include "support/allocations.hpp"
 #include "support/frames.hpp"
+#include "support/tls_peer.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,6 +17,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -97,8 +99,24 @@ struct scripted_handler : connection_handler {
   }
 };
 
+/// The TLS of a test's server, and of its clients that go through the loop.
+[[nodiscard]] inline tls_config server_tls(tls_settings settings = {}) {
+  settings.certificate_pem = bytes_of(tls_test_identity().certificate);
+  settings.private_key_pem = bytes_of(tls_test_identity().key);
+  tls_config made;
+  EXPECT_EQ(tls_config::make_server(settings, made), error::none);
+  return made;
+}
+[[nodiscard]] inline tls_config client_tls(tls_settings settings = {}) {
+  settings.ca_pem = bytes_of(tls_test_authority().root());
+  tls_config made;
+  EXPECT_EQ(tls_config::make_client(settings, made), error::none);
+  return made;
+}
+
 /// A loop, a listener on an ephemeral port and raw sockets, all on the test's own thread: the test
-/// turns the loop until what it waits for has happened.
+/// turns the loop until what it waits for has happened. With SLUICE_TEST_TLS set, all of it over
+/// TLS.
 class native_test : public ::testing::TestWithParam<io_backend> {
 protected:
   static constexpr std::chrono::seconds patience{20};
@@ -116,6 +134,7 @@ protected:
     if (!on_.is_open()) {
       return;
     }
+    secure(settings.connection);
     ASSERT_EQ(on_.listen(settings, handler_, listener_), error::none);
     ASSERT_NE(listener_->port(), 0);
   }
@@ -123,6 +142,18 @@ protected:
     listen_settings settings;
     settings.connection = connection;
     serve(settings);
+  }
+
+  /// TLS for a server, if the tests run with it and the test has not chosen one.
+  static void secure(connection_settings& settings) {
+    if (tls_is_wanted() && !settings.tls) {
+      settings.tls = server_tls();
+    }
+  }
+  static void secure(connect_settings& to) {
+    if (tls_is_wanted() && !to.connection.tls) {
+      to.connection.tls = client_tls();
+    }
   }
 
   /// Turns the loop until `done`; fails the test when that takes too long.
@@ -144,64 +175,140 @@ protected:
     return true;
   }
 
-  /// A raw peer; its reads turn the loop until there is something.
+  /// A raw peer; its reads turn the loop until there is something. Over TLS it is OpenSSL alone.
   class raw_client {
   public:
     explicit raw_client(native_test& in) : in_(in) {}
     raw_client(raw_client&& other) noexcept
-        : in_(other.in_), fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)) {}
+        : in_(other.in_), fd_(std::exchange(other.fd_, -1)), tls_(std::move(other.tls_)),
+          shaken_(other.shaken_), unsent_(std::move(other.unsent_)),
+          unread_(std::move(other.unread_)) {}
     ~raw_client() { close(); }
 
-    void connect() {
+    /// `receive_buffer_bytes`: SO_RCVBUF, 0 for the system's.
+    void connect(int receive_buffer_bytes = 0) {
       fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      if (receive_buffer_bytes != 0) {
+        ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+                     sizeof receive_buffer_bytes);
+      }
       sockaddr_in to{};
       to.sin_family = AF_INET;
       to.sin_port = htons(in_.listener_->port());
       to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
       const int status = ::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to);
       ASSERT_TRUE(status == 0 || errno == EINPROGRESS);
-    }
-    void take(int fd) { fd_ = fd; }
-    void close() {
-      if (fd_ >= 0) {
-        ::close(fd_);
-        fd_ = -1;
+      if (tls_is_wanted()) {
+        start_tls({.authority = tls_test_authority().root()});
       }
     }
-    void finish_writing() { ::shutdown(fd_, SHUT_WR); }
+    void take(int fd) { fd_ = fd; }
+    void start_tls(const tls_client_settings& how) { tls_ = std::make_unique<tls_peer_end>(how); }
+    [[nodiscard]] tls_peer_end& tls() { return *tls_; }
+    void close() {
+      if (fd_ < 0) {
+        return;
+      }
+      if (tls_ != nullptr) {
+        std::byte room[4096];
+        while (::recv(fd_, room, sizeof room, MSG_DONTWAIT) > 0) { // or the kernel sends a reset
+        }
+        say_goodbye();
+      }
+      ::close(fd_);
+      fd_ = -1;
+    }
+    /// Without close_notify.
+    void truncate() {
+      tls_.reset();
+      ::shutdown(fd_, SHUT_WR);
+    }
+    void finish_writing() {
+      say_goodbye();
+      ::shutdown(fd_, SHUT_WR);
+    }
     [[nodiscard]] int fd() const { return fd_; }
 
-    /// True if all of it went out at once.
-    std::size_t try_send(const bytes& wire) {
-      const ssize_t sent = ::send(fd_, wire.data(), wire.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+    /// The TLS handshake, if there is one to be done; false if it fails.
+    bool shake_hands() {
+      if (tls_ == nullptr || shaken_) {
+        return true;
+      }
+      try {
+        bool done = tls_->shake({});
+        send_raw(tls_->take_output());
+        while (!done) {
+          std::string got;
+          if (!receive_raw(got)) {
+            return false;
+          }
+          done = tls_->shake(got);
+          send_raw(tls_->take_output());
+        }
+      } catch (const tls_broken&) {
+        send_raw(tls_->take_output()); // an alert
+        return false;
+      }
+      shaken_ = true;
+      return true;
     }
+
+    /// How many of these bytes went out at once.
+    std::size_t try_send(const bytes& wire) { return try_send_some(wire.data(), wire.size()); }
     void send(const bytes& wire) {
+      ASSERT_TRUE(shake_hands());
       std::size_t done = 0;
       in_.pump([&] {
-        const ssize_t sent =
-            ::send(fd_, wire.data() + done, wire.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent > 0) {
-          done += static_cast<std::size_t>(sent);
-        }
-        return done == wire.size() || (sent < 0 && errno == EPIPE);
+        errno = 0;
+        done += try_send_some(wire.data() + done, wire.size() - done);
+        return (done == wire.size() && unsent_.empty()) || errno == EPIPE || errno == ECONNRESET;
       });
     }
     void send(std::string_view text) { send(to_bytes(text)); }
-
-    /// False at the end of the stream.
-    bool fill() {
-      bool ended = false;
+    /// Past TLS.
+    void send_raw(std::string_view wire) {
       in_.pump([&] {
-        std::byte room[65536];
+        const ssize_t sent = ::send(fd_, wire.data(), wire.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        wire.remove_prefix(sent > 0 ? static_cast<std::size_t>(sent) : 0);
+        return wire.empty() || (sent < 0 && errno != EAGAIN && errno != ENOTCONN);
+      });
+    }
+    /// One piece of the stream as it is on the wire; false at its end.
+    bool receive_raw(std::string& to) {
+      bool ended = false;
+      const bool in_time = in_.pump([&] {
+        char room[65536];
         const ssize_t got = ::recv(fd_, room, sizeof room, MSG_DONTWAIT);
         if (got > 0) {
-          unread_.insert(unread_.end(), room, room + got);
+          to.append(room, static_cast<std::size_t>(got));
         }
         ended = got == 0 || (got < 0 && errno != EAGAIN && errno != ENOTCONN);
         return got > 0 || ended;
       });
-      return !ended;
+      return in_time && !ended;
+    }
+
+    /// False at the end of the stream.
+    bool fill() {
+      const std::size_t before = unread_.size();
+      while (unread_.size() == before) {
+        std::string got;
+        if (!shake_hands() || !receive_raw(got)) {
+          return false;
+        }
+        if (tls_ != nullptr) {
+          try {
+            got = tls_->open(got);
+          } catch (const tls_broken&) {
+            return false;
+          }
+          if (const std::string answer = tls_->take_output(); !answer.empty()) {
+            send_raw(answer);
+          }
+        }
+        test::append(unread_, to_bytes(got));
+      }
+      return true;
     }
     bytes read(std::size_t count) {
       while (unread_.size() < count && fill()) {
@@ -277,8 +384,37 @@ protected:
     }
 
   private:
+    void say_goodbye() {
+      if (tls_ != nullptr && shaken_) {
+        unsent_ += tls_->close_notify();
+        static_cast<void>(flush());
+      }
+    }
+    // False while ciphertext is left over.
+    bool flush() {
+      const ssize_t sent = ::send(fd_, unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      unsent_.erase(0, sent > 0 ? static_cast<std::size_t>(sent) : 0);
+      return unsent_.empty();
+    }
+    std::size_t try_send_some(const std::byte* from, std::size_t count) {
+      if (tls_ == nullptr) {
+        const ssize_t sent = ::send(fd_, from, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+      }
+      if (!unsent_.empty() && !flush()) {
+        return 0;
+      }
+      const std::size_t piece = std::min<std::size_t>(count, 16384);
+      unsent_ = tls_->seal({reinterpret_cast<const char*>(from), piece});
+      static_cast<void>(flush());
+      return piece;
+    }
+
     native_test& in_;
     int fd_ = -1;
+    std::unique_ptr<tls_peer_end> tls_;
+    bool shaken_ = false;
+    std::string unsent_; // ciphertext
     bytes unread_;
   };
 

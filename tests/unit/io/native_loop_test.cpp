@@ -24,6 +24,7 @@ protected:
     connect_settings to;
     to.host = "127.0.0.1";
     to.port = listener_->port();
+    secure(to);
     return to;
   }
 };

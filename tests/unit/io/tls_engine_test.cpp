@@ -327,7 +327,7 @@ TEST(tls_engine, TLS_15_revocation_counts_only_when_it_is_asked_for) {
 TEST(tls_engine, a_server_that_demands_a_certificate_refuses_a_client_without_one) {
   tls_settings server;
   server.ca_pem = bytes_of(authority().root());
-  server.demand_client_certificate = true;
+  server.clients = client_certificates::required;
   tls_settings client;
   client.ca_pem = bytes_of(authority().root());
   {

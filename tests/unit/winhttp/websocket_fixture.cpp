@@ -40,7 +40,7 @@ void start_tls(io::stream& client, peer_connection& server) {
   error failed = io::loop::for_this_thread(on);
   if (failed == error::none) {
     const std::string authority = tls_test_authority().root();
-    io::tls_settings settings;
+    tls_settings settings;
     settings.ca_pem = bytes_of(authority);
     io::tls_context_ref context;
     failed = io::tls_context::make_client(settings, context);

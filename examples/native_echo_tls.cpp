@@ -1,0 +1,82 @@
+// An echo server over TLS that takes up a renewed certificate without dropping anybody.
+//   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj
+//   /CN=localhost
+//           -addext subjectAltName=DNS:localhost -keyout key.pem -out certificate.pem   (one line)
+//   ./native_echo_tls certificate.pem key.pem 9001 &
+//   SSL_CERT_FILE=certificate.pem /usr/bin/python3 -m websockets wss://localhost:9001/
+//   kill -HUP %1   # after the files have changed
+#include <sluice/sluice.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+class echo final : public sluice::connection_handler {
+  void on_message(sluice::connection& from, const sluice::view& message) noexcept override {
+    if (from.send(message.type(), message.bytes()) == sluice::error::would_block) {
+      from.close(sluice::close_status::policy_violation, "reads too slowly");
+    }
+  }
+};
+
+std::atomic<sluice::loop*> running{nullptr};
+
+void stop_for_reload(int) {
+  running.load()->stop(); // async-signal-safe
+}
+
+int fail(const char* what, sluice::error why) {
+  std::fprintf(stderr, "native_echo_tls: %s: %s\n", what, sluice::to_string(why));
+  return 1;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: native_echo_tls <certificate.pem> <key.pem> [port]\n");
+    return 2;
+  }
+  sluice::tls_settings files;
+  files.certificate_file = argv[1]; // the certificate, and behind it its chain
+  files.private_key_file = argv[2];
+
+  echo handler; // before the loop, which it must outlive
+  sluice::loop loop;
+  sluice::listener* listener = nullptr;
+  sluice::listen_settings settings;
+  settings.port = static_cast<std::uint16_t>(argc > 3 ? std::atoi(argv[3]) : 0);
+  settings.connection.take = sluice::delivery::messages;
+  sluice::error failed = sluice::tls_config::make_server(files, settings.connection.tls);
+  if (failed != sluice::error::none) {
+    return fail(argv[1], failed);
+  }
+  failed = loop.open();
+  if (failed == sluice::error::none) {
+    failed = loop.listen(settings, handler, listener);
+  }
+  if (failed != sluice::error::none) {
+    return fail("cannot listen", failed);
+  }
+  running = &loop;
+  std::signal(SIGHUP, &stop_for_reload);
+  std::printf("listening on port %u\n", static_cast<unsigned>(listener->port()));
+  std::fflush(stdout);
+  while ((failed = loop.run()) == sluice::error::none) {
+    sluice::tls_config renewed;
+    failed = sluice::tls_config::make_server(files, renewed);
+    if (failed == sluice::error::none) {
+      failed = listener->replace_tls(renewed);
+    }
+    if (failed == sluice::error::none) {
+      std::puts("certificate replaced");
+    } else {
+      fail("the old certificate stays", failed);
+    }
+    std::fflush(stdout);
+  }
+  return fail("the loop has ended", failed);
+}

@@ -96,7 +96,7 @@ public:
 
   /// One visit of the caretaker: if nobody has received since the last one, reads ahead without
   /// waiting and handles control frames up to the next piece of a message; sends a keep-alive that
-  /// is due. On its thread, `buffers` being its own.
+  /// is due, also beside a Receive. On its thread, `buffers` being its own.
   void look_after(io::buffer_pool& buffers) noexcept;
 
   void on_close() noexcept override;
@@ -154,7 +154,7 @@ private:
   websocket_link link_;
   websocket_wire wire_;
 
-  std::atomic<io::clock::rep> last_keepalive_; // when we last tried; written inside the gate
+  std::atomic<io::clock::rep> last_keepalive_; // when we last tried
   std::atomic<io::clock::rep> last_data_sent_; // when our last data frame was sent
   std::atomic<DWORD> keepalive_ms_;
   std::atomic<DWORD> close_timeout_ms_{decision::default_close_timeout_ms};

@@ -22,16 +22,14 @@ DWORD websocket::begin_care(DWORD read_ahead_bytes) noexcept {
 void websocket::look_after(io::buffer_pool& buffers) noexcept {
   const bool idle = !used_.load(std::memory_order_relaxed);
   used_.store(false, std::memory_order_relaxed);
-  // An application that receives all the time never lets its keep-alive fall due while it waits.
-  const bool overdue = keepalive_due() <= io::clock::now();
-  if ((!idle && !overdue) || link_.failure() != 0 || !gate_.try_visit()) {
-    return; // whoever is inside does it all
+  if (link_.failure() != 0) {
+    return;
   }
-  if (idle && !gate_.is_refused()) {
+  if (idle && !gate_.is_refused() && gate_.try_visit()) { // else whoever is inside reads
     read_ahead(buffers);
+    gate_.end_visit();
   }
   keep_alive();
-  gate_.end_visit();
 }
 
 // As a Receive would do, up to the next piece of a message: what the application is to see of it
@@ -75,10 +73,8 @@ void websocket::read_ahead(io::buffer_pool& buffers) noexcept {
   }
 }
 
+// Also while a Receive waits, so that it needs no timer of its own.
 void websocket::keep_alive() noexcept {
-  if (link_.failure() != 0) {
-    return;
-  }
   const io::time_point now = io::clock::now();
   if (keepalive_due() <= now) {
     last_keepalive_.store(now.time_since_epoch().count(), std::memory_order_relaxed);

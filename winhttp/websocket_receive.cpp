@@ -93,7 +93,8 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
     return code;
   }
   wire_.pump(*on);
-  const error outcome = link_.stream().read(*on, rx_.inbox(), keepalive_due(), &receive_cancel_);
+  const io::time_point deadline = care_.of != nullptr ? io::no_deadline : keepalive_due();
+  const error outcome = link_.stream().read(*on, rx_.inbox(), deadline, &receive_cancel_);
   switch (outcome) {
   case error::none:
     return ERROR_SUCCESS;
@@ -133,7 +134,8 @@ bool websocket::was_cancelled(bool by_close_itself) noexcept {
   return true;
 }
 
-// Receive has no time-out of its own (TMO-04, X-45); this is all that ends its wait early.
+// Receive has no time-out of its own (TMO-04, X-45); this is all that ends its wait early, and only
+// where no caretaker sends keep-alives.
 io::time_point websocket::keepalive_due() const noexcept {
   io::clock::rep from = last_keepalive_.load(std::memory_order_relaxed);
   if (decision::own_data_postpones_keepalive) {

@@ -169,7 +169,12 @@ error websocket_wire::write_frame(io::loop& on, opcode op, bool fin,
   while (sent == error::none && !frame.done()) {
     const std::size_t filled = frame.fill(room);
     std::span<const std::byte> rest = room.first(filled);
-    sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
+    if (lent == nullptr) { // mostly the kernel has room, and then the loop is a detour
+      sent = link_.stream().write_now(rest);
+    }
+    if (sent == error::none && (!rest.empty() || link_.stream().has_unsent())) {
+      sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
+    }
     begun = begun || rest.size() != filled;
   }
   if (sent == error::no_memory && begun) {
@@ -303,7 +308,7 @@ void websocket_wire::continue_control() noexcept {
     }
   }
   loop_ = nullptr;
-  (void)release(); // only this thread makes pongs due
+  (void)release(); // a keep-alive that fell due this moment goes out in the caretaker's next round
 }
 
 void websocket_wire::control_sent(io::operation& done) noexcept {

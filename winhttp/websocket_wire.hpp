@@ -51,7 +51,7 @@ public:
   /// or ERROR_WINHTTP_OPERATION_CANCELLED.
   [[nodiscard]] DWORD wait_until_free(io::time_point deadline) noexcept;
 
-  // For the receiving thread.
+  // For the receiving thread, and the caretaker.
 
   /// Notes that a pong is due; pump() sends it. At most max_control_payload_bytes.
   void post_pong(std::span<const std::byte> payload) noexcept;
@@ -60,15 +60,17 @@ public:
   /// Notes that a close frame without reason is due, unless one went out before. No pong
   /// follows.
   void post_close(std::uint16_t status) noexcept;
+  /// Sends what is due as far as the kernel takes it at once, unless another thread holds the wire
+  /// and will do it; needs no loop. Not by a thread that is between pump() and settle().
+  void send_due_now() noexcept;
+
+  // For the receiving thread.
+
   /// Begins to send what is due, on the calling thread's loop, unless another thread holds the wire
   /// and will do it. Never blocks; the rest happens inside the waits of that loop.
   void pump(io::loop& on) noexcept;
   /// Before the thread leaves its loop: ends what pump() began. Never blocks.
   void settle() noexcept;
-
-  /// Sends what is due as far as the kernel takes it at once, unless another thread holds the wire
-  /// and will do it; needs no loop. Not between pump() and settle().
-  void send_due_now() noexcept;
 
   // Any thread.
 

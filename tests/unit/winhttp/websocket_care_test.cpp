@@ -129,6 +129,19 @@ TEST_F(websocket_care, CTL_06_CTL_07_CTL_08_keep_alives_without_a_receive_until_
   EXPECT_FALSE(pair.peer().has_input());
 }
 
+TEST_F(websocket_care, CTL_06_CTL_08_keep_alives_beside_a_receive_that_waits) {
+  socket_pair pair(looked_after());
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  received got;
+  background receiver([&] { got = receive(pair.handle()); });
+  for (int i = 0; i < 5; ++i) {
+    expect_pong(pair.peer(), "");
+  }
+  pair.peer().send(make_frame(text_opcode, "x"));
+  receiver.join();
+  EXPECT_EQ(got, (received{0, utf8_message, "x"}));
+}
+
 TEST_F(websocket_care, CTL_07_keep_alives_go_on_when_only_the_peer_has_closed) {
   socket_pair pair(looked_after());
   pair.peer().send(make_close(1000));

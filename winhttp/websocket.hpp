@@ -60,9 +60,7 @@ public:
     link_.connect(std::move(connected));
     send_timeout_ = send_timeout;
     request_ = request;
-    if (care_.of != nullptr) {
-      gate_.leave(); // see begin_care()
-    }
+    connected_.store(true, std::memory_order_release);
   }
 
   /// Makes the socket one that is looked after between calls, once, from connect() on; at most
@@ -142,7 +140,8 @@ private:
   // Every Receive uses these.
   async_socket* async_ = nullptr; // ours
   receive_gate gate_;
-  std::atomic<bool> used_{false}; // by a Receive since the caretaker's last visit
+  std::atomic<bool> connected_{false}; // the caretaker may come
+  std::atomic<bool> used_{false};      // by a Receive since the caretaker's last visit
   message_rx rx_;
 
   // For whoever is inside the gate.

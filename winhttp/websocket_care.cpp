@@ -15,11 +15,13 @@ constexpr int reads_per_visit = 16;
 
 DWORD websocket::begin_care(DWORD read_ahead_bytes) noexcept {
   read_ahead_bytes_ = read_ahead_bytes;
-  (void)gate_.try_enter(); // keeps the caretaker out until connect()
   return winhttp::look_after(*this, care_);
 }
 
 void websocket::look_after(io::buffer_pool& buffers) noexcept {
+  if (!connected_.load(std::memory_order_acquire)) {
+    return;
+  }
   const bool idle = !used_.load(std::memory_order_relaxed);
   used_.store(false, std::memory_order_relaxed);
   if (link_.failure() != 0) {

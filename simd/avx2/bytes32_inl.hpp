@@ -10,6 +10,7 @@ namespace {
 class bytes32 {
 public:
   static constexpr std::size_t size = 32;
+  static constexpr bool has_few_registers = true;
   static constexpr bool reload_is_faster = true;
 
   SLUICE_INLINE bytes32(__m256i raw) noexcept : raw_(raw) {}

@@ -29,6 +29,7 @@ constexpr six_bit_table follow_by_six_bits = [] {
 class bytes64 {
 public:
   static constexpr std::size_t size = 64;
+  static constexpr bool has_few_registers = false;
   static constexpr bool reload_is_faster = false;
 
   SLUICE_INLINE bytes64(__m512i raw) noexcept : raw_(raw) {}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "simd/generic/passes_inl.hpp"
+#include "simd/generic/text_passes_inl.hpp"
 
 // The six functions of a kernel table, made from its vector types. Included inside a target
 // region, hence the unnamed namespace.
@@ -50,45 +51,89 @@ template <class Short, class... Wider> struct kernel_functions {
   }
 
 private:
-  /// One comparison instead of three loads.
-  static SLUICE_INLINE bool at_boundary(const utf8_state& state) noexcept {
-    return std::bit_cast<std::uint32_t>(state) == 0;
-  }
-
   template <pass_kind Kind>
   static SLUICE_INLINE void move(std::byte* d, const std::byte* s, std::size_t n,
                                  std::uint32_t key) noexcept {
     if (n >= Short::size)
-      pass_by_length<Kind, Short, Wider...>({d, s, n, key, 0});
+      move_vectors<Kind, Short, Wider...>({d, s, n, key});
     else if (n != 0)
       pass_short<true>(d, s, n, key, 0);
+  }
+
+  /// `Bytes`, `Rest`...: the kernel's vectors, shortest first. `n` is at least Bytes::size.
+  template <pass_kind Kind, class Bytes, class... Rest>
+  static SLUICE_INLINE void move_vectors(const pass_range& range) noexcept {
+    const pass<Bytes, Kind> vectors(range);
+    if (range.n <= 2 * Bytes::size)
+      vectors.two(0);
+    else if constexpr (sizeof...(Rest) != 0)
+      move_vectors<Kind, Rest...>(range);
+    else if (range.n <= 4 * Bytes::size)
+      vectors.four(0);
+    else
+      vectors.many();
   }
 
   template <pass_kind Kind>
   static SLUICE_INLINE utf8_result check(std::byte* d, const std::byte* s, std::size_t n,
                                          std::uint32_t key, utf8_state& state) noexcept {
-    const std::uint8_t lead = at_boundary(state) ? std::uint8_t{0} : lead_before(state);
-    pass_end end;
-    if (n >= Short::size) {
-      end = pass_by_length<Kind, Short, Wider...>({d, s, n, key, std::uint32_t{lead} << 24});
-    } else if (n != 0) {
-      const short_text text = pass_short<Kind.stores>(d, s, n, key, lead);
-      if (!text.any_high_bit && lead == 0)
-        return {true, 0};
-      utf8_errors<Short> errors;
-      Short leads = Short::zero();
-      errors.add(Short::from_words(text.low, text.high), leads);
-      end = {0, static_cast<std::uint32_t>(text.high >> 32), errors.any()};
-    } else {
+    if (!at_boundary(state))
+      return check_inside<Kind>(d, s, n, key, state);
+    if (n >= Short::size)
+      return check_vectors<Kind, true, Short, Wider...>(d, s, n, key, state);
+    if (n == 0)
       return {true, 0};
+    const short_text text = pass_short<Kind.stores>(d, s, n, key, 0);
+    if (!text.any_high_bit)
+      return {true, 0};
+    return check_words(Kind.stores ? d : s, n, text.low, text.high, state);
+  }
+
+  /// A slice that begins inside a character.
+  template <pass_kind Kind>
+  static SLUICE_NOINLINE utf8_result check_inside(std::byte* d, const std::byte* s, std::size_t n,
+                                                  std::uint32_t key, utf8_state& state) noexcept {
+    if (n >= Short::size)
+      return check_vectors<Kind, false, Short, Wider...>(d, s, n, key, state);
+    if (n == 0)
+      return {true, 0};
+    const short_text text = pass_short<Kind.stores>(d, s, n, key, lead_before(state));
+    return check_words(Kind.stores ? d : s, n, text.low, text.high, state);
+  }
+
+  static SLUICE_NOINLINE utf8_result check_words(const std::byte* text, std::size_t n,
+                                                 std::uint64_t low, std::uint64_t high,
+                                                 utf8_state& state) noexcept {
+    utf8_errors<Short> errors;
+    Short leads = Short::zero();
+    errors.add(Short::from_words(low, high), leads);
+    return finish(text, n, 0, errors.any(), static_cast<std::uint32_t>(high >> 32), state);
+  }
+
+  /// `MayBeAscii`: tries what is faster for ASCII first.
+  template <pass_kind Kind, bool MayBeAscii, class Bytes, class... Rest>
+  static SLUICE_INLINE utf8_result check_vectors(std::byte* d, const std::byte* s, std::size_t n,
+                                                 std::uint32_t key, utf8_state& state) noexcept {
+    const pass<Bytes, Kind> vectors({d, s, n, key});
+    using text = text_pass<Bytes, Kind>;
+    if (n <= 2 * Bytes::size) {
+      if (MayBeAscii && vectors.two(0))
+        return {true, 0};
+      return text::two(d, s, n, key, state);
     }
-    if (end.bad)
-      return {false, find_error(Kind.stores ? d : s, n, end.from, state)};
-    if (ends_inside(end.last_four))
-      return finish_inside(end.last_four, n, state);
-    if (lead != 0)
-      state = {};
-    return {true, 0};
+    if constexpr (sizeof...(Rest) != 0) {
+      return check_vectors<Kind, MayBeAscii, Rest...>(d, s, n, key, state);
+    } else {
+      if (n <= 4 * Bytes::size) {
+        if (MayBeAscii && vectors.four(0))
+          return {true, 0};
+        return text::four(d, s, n, key, state);
+      }
+      const std::size_t i = MayBeAscii ? vectors.many() : 0;
+      if (i == n)
+        return {true, 0};
+      return text::many(d, s, n, key, i, state);
+    }
   }
 };
 

@@ -2,19 +2,6 @@
 
 namespace sluice::simd {
 
-std::uint8_t lead_before(utf8_state state) noexcept {
-  switch (state.due) {
-  case 0:
-    return 0;
-  case 1:
-    return 0xC2;
-  case 2:
-    return state.low == 0xA0 ? 0xE0 : state.high == 0x9F ? 0xED : 0xE1;
-  default:
-    return state.low == 0x90 ? 0xF0 : state.high == 0x8F ? 0xF4 : 0xF1;
-  }
-}
-
 utf8_result finish_inside(std::uint32_t last_four, std::size_t n, utf8_state& state) noexcept {
   const auto last = static_cast<std::uint8_t>(last_four >> 24);
   const auto second_last = static_cast<std::uint8_t>(last_four >> 16);
@@ -30,7 +17,7 @@ utf8_result finish_inside(std::uint32_t last_four, std::size_t n, utf8_state& st
   return {true, 0};
 }
 
-std::size_t find_error(const std::byte* text, std::size_t n, std::size_t from,
+utf8_result find_error(const std::byte* text, std::size_t n, std::size_t from,
                        utf8_state state) noexcept {
   // Back to the beginning of a character: at most three bytes, or else the start of the slice.
   // Three continuation bytes in a row that passed are the end of a character.
@@ -47,8 +34,8 @@ std::size_t find_error(const std::byte* text, std::size_t n, std::size_t from,
     state = {};
   for (std::size_t i = start; i < n; ++i)
     if (!utf8_step(state, std::to_integer<std::uint8_t>(text[i])))
-      return i;
-  return n;
+      return {false, i};
+  return {false, n};
 }
 
 } // namespace sluice::simd

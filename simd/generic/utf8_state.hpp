@@ -50,7 +50,18 @@ namespace sluice::simd {
 
 /// A first byte after which exactly the same text may follow as in `state`; 0 at a boundary. With
 /// it a slice that begins inside a character is checked as if that byte stood before it.
-[[nodiscard]] std::uint8_t lead_before(utf8_state state) noexcept;
+[[nodiscard]] constexpr std::uint8_t lead_before(utf8_state state) noexcept {
+  switch (state.due) {
+  case 0:
+    return 0;
+  case 1:
+    return 0xC2;
+  case 2:
+    return state.low == 0xA0 ? 0xE0 : state.high == 0x9F ? 0xED : 0xE1;
+  default:
+    return state.low == 0x90 ? 0xF0 : state.high == 0x8F ? 0xF4 : 0xF1;
+  }
+}
 
 /// Whether a character is unfinished after these four bytes of valid text. The last byte of the
 /// text is the most significant.
@@ -65,10 +76,10 @@ namespace sluice::simd {
 [[nodiscard]] utf8_result finish_inside(std::uint32_t last_four, std::size_t n,
                                         utf8_state& state) noexcept;
 
-/// The offset of the first byte in text[0, n) that cannot continue valid text. `state` is the one
-/// before text[0]; everything before `from` has passed the pair checks, and there is an error at
-/// or right before `from` or later.
-[[nodiscard]] std::size_t find_error(const std::byte* text, std::size_t n, std::size_t from,
+/// Not ok: the first byte in text[0, n) that cannot continue valid text. `state` is the one before
+/// text[0]; everything before `from` has passed the pair checks, and there is an error at or right
+/// before `from` or later.
+[[nodiscard]] utf8_result find_error(const std::byte* text, std::size_t n, std::size_t from,
                                      utf8_state state) noexcept;
 
 } // namespace sluice::simd

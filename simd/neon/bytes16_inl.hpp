@@ -9,6 +9,7 @@ namespace {
 class bytes16 {
 public:
   static constexpr std::size_t size = 16;
+  static constexpr bool has_few_registers = false;
   static constexpr bool reload_is_faster = true;
 
   SLUICE_INLINE bytes16(uint8x16_t raw) noexcept : raw_(raw) {}

@@ -10,6 +10,9 @@ namespace {
 class bytes16 {
 public:
   static constexpr std::size_t size = 16;
+  /// Loops with tables are unrolled twice, not four times, or the tables end on the stack.
+  static constexpr bool has_few_registers = true;
+  /// Than to shift bytes from one vector into the next (utf8_check_inl.hpp).
   static constexpr bool reload_is_faster = true;
 
   SLUICE_INLINE bytes16(__m128i raw) noexcept : raw_(raw) {}

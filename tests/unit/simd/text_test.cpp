@@ -10,36 +10,67 @@ protected:
   std::mt19937_64 random_{3};
 };
 
-TEST_P(text, every_offset_and_length_of_valid_text_between_guard_pages) {
-  const bytes ascii(300, std::byte{'a'});
+// The whole product for each of the four functions; source and destination lie at the same distance
+// from their guard pages in two phases and at different ones in the others. Three texts: ASCII, the
+// same with a character of four bytes, or its first bytes, at the end, and mixed.
+TEST_P(text, every_offset_length_and_phase_between_guard_pages) {
   const bytes mixed = to_bytes(mixed_text(random_, 9000));
-  for (std::size_t offset = 0; offset < 64; ++offset) {
-    for (std::size_t n = 0; n <= 256; ++n) {
-      const std::size_t other = (offset * 5 + n) % 64;
-      const std::uint32_t key = simd::rotate_key(0x3D21FA37, offset / 8);
-      ASSERT_TRUE(
-          calls_.agree({std::span(ascii).first(n), utf8_expects::character, key}, offset, other));
-      // Most cuts of the mixed text begin inside a character: the error is at 0.
-      ASSERT_TRUE(calls_.agree(
-          {std::span(mixed).subspan((offset * 257 + n) % 8000, n), utf8_expects::character, key},
-          other, offset));
+  const std::string smiley = "\xF0\x9F\x98\x80";
+  for (std::size_t n = 0; n <= 256; ++n) {
+    const std::string cut = smiley.substr(0, std::min(1 + n % 4, n));
+    const auto place = mixed.begin() + static_cast<std::ptrdiff_t>(n * 31);
+    const std::array slices = {bytes(n, std::byte{'a'}),
+                               to_bytes(std::string(n - cut.size(), 'a') + cut),
+                               bytes(place, place + static_cast<std::ptrdiff_t>(n))};
+    for (const bytes& slice : slices) {
+      utf8_expects start = utf8_expects::character;
+      for (const utf8_expects one : every_start) // a cut may begin inside a character
+        if (!decode(slice, start).ok && decode(slice, one).ok)
+          start = one;
+      const utf8_verdict expected = decode(slice, start);
+      for (std::size_t offset = 0; offset < 64; ++offset)
+        for (std::size_t phase = 0; phase < 4; ++phase)
+          ASSERT_TRUE(calls_.agree({slice, start, simd::rotate_key(0x3D21FA37, phase)}, expected,
+                                   offset, phase % 2 == 0 ? offset : 63 - offset));
+    }
+  }
+}
+
+// The first byte that is not ASCII stands right before the end: what comes before it was unmasked
+// by another pass, and must not be unmasked again.
+TEST_P(text, one_character_at_the_end_of_ascii_of_every_length) {
+  for (const char* character : {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
+    for (std::size_t ascii = 0; ascii <= 1100; ++ascii) {
+      for (std::size_t behind = 0; behind <= (full_effort ? 70u : 20u); behind += 1 + behind / 24) {
+        const std::string slice = std::string(ascii, 'a') + character + std::string(behind, 'b');
+        ASSERT_TRUE(calls_.agree({to_bytes(slice)}, ascii % 64, behind % 61));
+      }
     }
   }
 }
 
 TEST_P(text, source_and_destination_begin_at_a_guard_page) {
+  constexpr std::uint32_t key = 0x3D21FA37;
   const guarded_pages from(4096), to(4096);
   const bytes mixed = to_bytes(mixed_text(random_, 1200));
   for (std::size_t n = 0; n <= 1100; ++n) {
     const auto source = from.at_start(0, n), target = to.at_start(0, n);
-    std::copy_n(mixed.begin(), n, source.begin());
     for (const utf8_expects start : every_start) {
-      const utf8_verdict expected = decode(source, start);
-      simd::utf8_state state = state_of(start);
-      const simd::utf8_result result =
-          kernel().validate_copy(target.data(), source.data(), n, state);
-      ASSERT_EQ(result.ok, expected.ok) << n;
-      ASSERT_EQ(result.error_offset, expected.error_offset) << n;
+      const utf8_verdict expected = decode(std::span(mixed).first(n), start);
+      for (unsigned function = 0; function < 4; ++function) {
+        std::copy_n(mixed.begin(), n, source.begin());
+        if (function >= 2)
+          reference_unmask(source, key);
+        simd::utf8_state state = state_of(start);
+        const simd::utf8_result result =
+            function == 0   ? kernel().validate(source.data(), n, state)
+            : function == 1 ? kernel().validate_copy(target.data(), source.data(), n, state)
+            : function == 2
+                ? kernel().unmask_validate(source.data(), n, key, state)
+                : kernel().unmask_validate_copy(target.data(), source.data(), n, key, state);
+        ASSERT_EQ(result.ok, expected.ok) << n << " " << function;
+        ASSERT_EQ(result.error_offset, expected.error_offset) << n << " " << function;
+      }
     }
   }
 }

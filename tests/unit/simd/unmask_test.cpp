@@ -70,21 +70,23 @@ TEST_P(unmask, every_length_up_to_2000_ends_at_a_guard_page) {
   }
 }
 
-TEST_P(unmask, copies_every_offset_and_length_between_guard_pages) {
+TEST_P(unmask, copies_every_offset_length_and_phase_between_guard_pages) {
   const guarded_pages from(4096), to(4096);
   for (std::size_t offset = 0; offset < 64; ++offset) {
     for (std::size_t n = 0; n <= longest; ++n) {
       const auto target = (n + offset) % 2 == 0 ? to.at_start(offset, n) : to.at_end(offset, n);
-      // Source and destination differ in alignment by all distances in turn.
-      const auto source = from.at_end((offset * 7 + n) % 64, n);
-      const std::uint32_t key = simd::rotate_key(key_of_the_rfc, n / 2);
       // The same noise that only_unmasks() puts around the target.
       const auto at = static_cast<std::size_t>(target.data() - to.all().data());
       const auto skipped = static_cast<std::ptrdiff_t>(std::min<std::size_t>(at, 64));
-      std::copy_n(noise_.begin() + skipped, n, source.begin());
-      ASSERT_TRUE(only_unmasks(to, target, key,
-                               [&] { kernel().unmask_copy(target.data(), source.data(), n, key); }))
-          << offset << " " << n;
+      for (std::size_t phase = 0; phase < 4; ++phase) {
+        // Source and destination differ in alignment by all distances in turn.
+        const auto source = from.at_end((offset * 7 + n + 16 * phase) % 64, n);
+        const std::uint32_t key = simd::rotate_key(key_of_the_rfc, phase);
+        std::copy_n(noise_.begin() + skipped, n, source.begin());
+        ASSERT_TRUE(only_unmasks(
+            to, target, key, [&] { kernel().unmask_copy(target.data(), source.data(), n, key); }))
+            << offset << " " << n << " " << phase;
+      }
     }
   }
 }

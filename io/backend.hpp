@@ -44,8 +44,8 @@ public:
   virtual void submit(connect_op& op) noexcept = 0;
   virtual void submit(accept_op& op) noexcept = 0;
 
-  /// Asks for an early end of a submitted operation. It still completes once, in a later wait():
-  /// with -ECANCELED, or with what it achieved (a cancelled recv may hold bytes; they count).
+  /// Asks for an early end of a submitted operation. It still ends once, in a later wait(): with
+  /// -ECANCELED, or with what it achieved (a cancelled recv may hold bytes; they count).
   virtual void cancel(operation& op) noexcept = 0;
 
   /// Hands submissions to the kernel, sleeps until there is a completion, a wake(), a signal or the
@@ -77,6 +77,9 @@ public:
     return false;
   }
 
+  /// Whether recv_op::multishot has an effect.
+  [[nodiscard]] virtual bool multishot() const noexcept { return false; }
+
   /// In the child of a fork(): closes the descriptors, which it shares with the parent, and does
   /// nothing else, ever. Async-signal-safe.
   virtual void drop_after_fork() noexcept = 0;
@@ -93,6 +96,7 @@ struct backend_settings {
   std::uint32_t small_posted = 256;  // x 4 KiB; a power of two
   std::uint32_t large_posted = 16;   // x 64 KiB; a power of two
   std::size_t max_pool_bytes = std::size_t{16} << 20;
+  bool multishot = false; // recv_op::multishot is wanted, where the kernel passes the test
 };
 
 /// What SLUICE_BACKEND asks for; `automatic` when unset.

@@ -76,6 +76,7 @@ static_assert(sizeof(sluice_loop_stats) == sizeof(loop_stats));
 static_assert(offsetof(sluice_loop_stats, backend) == offsetof(loop_stats, backend));
 static_assert(offsetof(sluice_loop_stats, buffers_lent) == offsetof(loop_stats, buffers_lent));
 static_assert(offsetof(sluice_loop_stats, tls_resumed) == offsetof(loop_stats, tls_resumed));
+static_assert(offsetof(sluice_loop_stats, reads_braked) == offsetof(loop_stats, reads_braked));
 static_assert(sizeof(sluice_connection_stats) == sizeof(connection_stats));
 static_assert(offsetof(sluice_connection_stats, lent_bytes) ==
               offsetof(connection_stats, lent_bytes));
@@ -264,6 +265,7 @@ void sluice_loop_settings_init(sluice_loop_settings* settings) {
   settings->turn_bytes = defaults.turn_bytes;
   settings->turn_frames = defaults.turn_frames;
   settings->busy_poll_us = defaults.busy_poll_us;
+  settings->multishot_receives = defaults.multishot_receives ? 1 : 0;
 }
 
 void sluice_connection_settings_init(sluice_connection_settings* settings) {
@@ -313,6 +315,7 @@ sluice_error sluice_loop_create(const sluice_loop_settings* settings, sluice_loo
   wanted.turn_bytes = all.turn_bytes;
   wanted.turn_frames = all.turn_frames;
   wanted.busy_poll_us = all.busy_poll_us;
+  wanted.multishot_receives = all.multishot_receives != 0;
   if (all.log != nullptr) {
     wanted.log.context = &all;
     wanted.log.up_to = log_level::debug;

@@ -69,6 +69,7 @@ error event_loop::create(sluice::loop& outer, const loop_settings& settings,
   asked.small_posted = posted_count(settings.small_buffers_posted, buffer_class_bytes[0]);
   asked.large_posted = posted_count(settings.large_buffers_posted, buffer_class_bytes[1]);
   asked.max_pool_bytes = settings.max_pool_bytes;
+  asked.multishot = settings.multishot_receives;
   const std::size_t posted_bytes =
       asked.small_posted * buffer_class_bytes[0] + asked.large_posted * buffer_class_bytes[1];
   if (asked.max_pool_bytes < posted_bytes) {
@@ -79,24 +80,30 @@ error event_loop::create(sluice::loop& outer, const loop_settings& settings,
     return error::no_memory;
   }
   memory::unique<backend> io;
-  error failed = make_backend(chosen(settings.backend), asked, *buffers, io);
-  mailbox* const mail = failed == error::none ? mailbox::create() : nullptr;
-  if (mail != nullptr) {
-    loop_settings kept = settings;
-    kept.small_buffers_posted = asked.small_posted;
-    kept.large_buffers_posted = asked.large_posted;
-    made = memory::create<event_loop>(outer, kept, std::move(io), *buffers, *mail);
+  if (const error failed = make_backend(chosen(settings.backend), asked, *buffers, io);
+      failed != error::none) {
+    buffers->abandon();
+    return failed;
+  }
+  loop_settings kept = settings;
+  kept.small_buffers_posted = asked.small_posted;
+  kept.large_buffers_posted = asked.large_posted;
+  return create_on(outer, kept, std::move(io), *buffers, made);
+}
+
+error event_loop::create_on(sluice::loop& outer, const loop_settings& settings,
+                            memory::unique<backend> io, buffer_pool& buffers,
+                            event_loop*& made) noexcept {
+  if (mailbox* const mail = mailbox::create(); mail != nullptr) {
+    made = memory::create<event_loop>(outer, settings, std::move(io), buffers, *mail);
     if (made != nullptr) {
       return error::none;
     }
     mail->release();
   }
-  if (failed == error::none) {
-    failed = error::no_memory;
-  }
   io.reset();
-  buffers->abandon();
-  return failed;
+  buffers.abandon();
+  return error::no_memory;
 }
 
 void event_loop::destroy(event_loop* gone) noexcept {
@@ -109,6 +116,8 @@ event_loop::event_loop(sluice::loop& outer, const loop_settings& settings,
       buffers_(&buffers), mail_(&mail), now_(clock::now()), timers_(now_),
       blocks_(settings.max_cached_bytes) {
   mail_->open(*io_);
+  settings_.multishot_receives = settings_.multishot_receives && io_->multishot();
+  counters_.multishot = settings_.multishot_receives ? 1 : 0;
   if (settings_.busy_poll_us != 0) {
     counters_.polls_devices = io_->poll_devices(settings_.busy_poll_us) ? 1 : 0;
   }
@@ -164,6 +173,11 @@ void event_loop::run_ready_list() noexcept {
   for (std::size_t turns = std::max(ready_.size(), most_turns); turns != 0 && !ready_.empty();
        --turns) {
     static_cast<native_connection&>(ready_.pop()).run();
+  }
+  if (settings_.multishot_receives) {
+    for (loop_links* left = ready_.first(); left != nullptr; left = left->next_ready) {
+      static_cast<native_connection*>(left)->hold_back();
+    }
   }
 }
 

@@ -44,6 +44,8 @@ template <loop_links* loop_links::*Next, bool loop_links::*In> class link_fifo {
 public:
   [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
 
+  [[nodiscard]] loop_links* first() const noexcept { return first_; }
+
   void push(loop_links& added) noexcept {
     if (added.*In) {
       return;
@@ -97,6 +99,11 @@ class event_loop {
 public:
   [[nodiscard]] static error create(sluice::loop& outer, const loop_settings& settings,
                                     event_loop*& made) noexcept;
+  /// The same on a given backend and the pool it uses, both of which it takes over also when it
+  /// fails; the counts of posted buffers in `settings` are those of the backend.
+  [[nodiscard]] static error create_on(sluice::loop& outer, const loop_settings& settings,
+                                       memory::unique<backend> io, buffer_pool& buffers,
+                                       event_loop*& made) noexcept;
   static void destroy(event_loop* gone) noexcept;
   event_loop(const event_loop&) = delete;
   event_loop& operator=(const event_loop&) = delete;

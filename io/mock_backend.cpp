@@ -82,6 +82,11 @@ mock_socket& mock_socket::outruns_cancel() {
   return *this;
 }
 
+mock_socket& mock_socket::cancelled_with(int number) {
+  receives_.push_back({.what = event::cancel_result, .number = number});
+  return *this;
+}
+
 mock_socket& mock_socket::takes(std::size_t at_most) {
   sends_.push_back({.what = event::bytes, .count = at_most});
   return *this;
@@ -258,6 +263,12 @@ void mock_backend::cancel(operation& op) noexcept {
       at->state = op.now;
       return; // its result was on the way already
     }
+    if (!steps.empty() && steps.front().what == mock_socket::event::cancel_result) {
+      const int number = steps.front().number;
+      steps.pop_front();
+      complete(op, -number);
+      return;
+    }
   }
   complete(op, -ECANCELED);
 }
@@ -293,10 +304,41 @@ bool mock_backend::hand_out(recv_op& op, mock_socket::step& from) {
 
   op.filled = &made;
   op.socket_nonempty = from.count < from.bytes.size();
+  op.result = static_cast<std::int32_t>(count);
   ++stats_.receives;
   stats_.received_bytes += count;
-  complete(op, static_cast<std::int32_t>(count));
   return true;
+}
+
+/// Whether a receive that has just read stays armed.
+bool mock_backend::goes_on(const recv_op& op, std::deque<mock_socket::step>& steps) const {
+  if (!multishot_ || !op.multishot) {
+    return false;
+  }
+  if (op.now != operation::state::cancelling) {
+    return true;
+  }
+  const bool more = !steps.empty() && steps.front().what == mock_socket::event::outrun;
+  if (more) {
+    steps.pop_front();
+  }
+  return more;
+}
+
+void mock_backend::bring(recv_op& op) {
+  const auto at = find(op);
+  if (at->state == operation::state::starved) {
+    at->state = operation::state::armed;
+    op.now = at->state;
+  }
+  ++stats_.completions;
+  if (op.on_complete != nullptr) {
+    op.on_complete(op);
+  }
+  if (op.filled != nullptr) {
+    breach("a buffer was left in a multishot receive");
+    recycle(*std::exchange(op.filled, nullptr));
+  }
 }
 
 void mock_backend::recycle(buffer& returned) noexcept {
@@ -341,7 +383,8 @@ bool mock_backend::progress_recv(armed_operation& at, recv_op& op) {
       steps.pop_front();
       break;
     case mock_socket::event::outrun:
-      return false; // waits for the cancel that it outruns
+    case mock_socket::event::cancel_result:
+      return false; // waits for the cancel
     case mock_socket::event::no_buffer:
       steps.pop_front();
       starve(at);
@@ -363,6 +406,11 @@ bool mock_backend::progress_recv(armed_operation& at, recv_op& op) {
       }
       if (next.count == next.bytes.size()) {
         steps.pop_front();
+      }
+      if (goes_on(op, steps)) {
+        bring(op);
+      } else {
+        complete(op, op.result);
       }
       return true;
     }

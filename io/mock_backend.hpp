@@ -37,8 +37,11 @@ public:
   mock_socket& has_no_buffer();
   /// What comes next comes that much later.
   mock_socket& later(std::chrono::milliseconds by);
-  /// A cancel of a receive loses: the step after this one happens first.
+  /// A cancel of a receive loses: the step after this one happens first. Between two arrivals it
+  /// lets a cancelled multishot receive bring both.
   mock_socket& outruns_cancel();
+  /// A cancel of a receive ends it with that errno value instead of ECANCELED.
+  mock_socket& cancelled_with(int number);
 
   /// One send takes at most so many bytes. Without steps a send takes everything.
   mock_socket& takes(std::size_t at_most);
@@ -57,7 +60,16 @@ public:
 private:
   friend class mock_backend;
 
-  enum class event : std::uint8_t { bytes, end, failure, interruption, no_buffer, pause, outrun };
+  enum class event : std::uint8_t {
+    bytes,
+    end,
+    failure,
+    interruption,
+    no_buffer,
+    pause,
+    outrun,
+    cancel_result
+  };
   struct step {
     event what = event::bytes;
     std::vector<std::byte> bytes = {};
@@ -82,6 +94,8 @@ private:
 ///   - one receive, and one send or connect, at a time per socket
 ///   - nothing is submitted to a closed descriptor, and none is closed while armed
 ///   - the pool hands out no buffer that is still out, and a buffer comes back exactly once
+///   - who gets a buffer of a multishot receive takes it out of the operation, or the next one
+///     would overwrite it
 ///   - wait() is not called when nothing can ever happen (the loop would hang)
 class mock_backend final : public backend, private buffer_owner {
 public:
@@ -98,6 +112,8 @@ public:
   void fail_operation(std::size_t count, int number);
   /// The next `count` calls of wait() are interrupted by a signal before anything else.
   void interrupt_waits(unsigned count) noexcept { interrupted_waits_ = count; }
+  /// Receives that ask for it complete more than once.
+  void allow_multishot() noexcept { multishot_ = true; }
   /// The next wait() finds the backend broken (descriptor closed by somebody else).
   void break_down() noexcept { broken_ = true; }
 
@@ -121,6 +137,7 @@ public:
   void wake() noexcept override { woken_.store(true, std::memory_order_release); }
   [[nodiscard]] time_point now() const noexcept override { return now_; }
   [[nodiscard]] int descriptor() const noexcept override { return -1; }
+  [[nodiscard]] bool multishot() const noexcept override { return multishot_; }
   void drop_after_fork() noexcept override {}
 
 private:
@@ -155,6 +172,8 @@ private:
   bool progress_recv(armed_operation& at, recv_op& op);
   bool progress_send(armed_operation& at, send_op& op);
   [[nodiscard]] bool hand_out(recv_op& op, mock_socket::step& from);
+  [[nodiscard]] bool goes_on(const recv_op& op, std::deque<mock_socket::step>& steps) const;
+  void bring(recv_op& op);
   void starve(armed_operation& at);
   bool advance_all();
   [[nodiscard]] time_point next_event() const;
@@ -177,6 +196,7 @@ private:
   std::atomic<bool> woken_{false};
   unsigned interrupted_waits_ = 0;
   bool broken_ = false;
+  bool multishot_ = false;
   bool fail_armed_ = false;
   std::size_t fail_after_ = 0;
   int fail_number_ = 0;

@@ -135,6 +135,7 @@ bool native_connection::finish() noexcept {
 void native_connection::pause() noexcept {
   paused_ = true;
   interrupted_ = true;
+  brake();
 }
 
 void native_connection::resume() noexcept {

@@ -60,7 +60,9 @@ void forget_asker(lookup& of) noexcept;
 ///
 /// The receiving side: a completed receive puts its slice into the inbox of rx_ and runs the
 /// connection; run() delivers until the inbox is empty (then the next receive is armed), the budget
-/// is used up (then the loop runs it again later) or somebody asked it to stop.
+/// is used up (then the loop runs it again later) or somebody asked it to stop. A multishot receive
+/// stays armed meanwhile: its slices are collected and run once per turn of the loop, and it is
+/// braked (cancelled; armed again when the inbox is empty) where a one-shot would not be armed.
 class native_connection final : public sluice::connection, public loop_links {
 public:
   /// Takes over `fd` (-1: a client that has yet to connect) and one reference to `settings`.
@@ -75,6 +77,9 @@ public:
   // Called by the loop.
   void run() noexcept;
   void flush() noexcept;
+  /// It has more to do than its turn allowed, and others wait: no more of it until it has caught
+  /// up.
+  void hold_back() noexcept;
   /// The last step: true when the kernel is done with it; on_close has been called and it is to be
   /// destroyed.
   [[nodiscard]] bool finish() noexcept;
@@ -132,6 +137,7 @@ private:
   [[nodiscard]] bool may_deliver() const noexcept;
   [[nodiscard]] bool may_read() noexcept;
   void arm_recv() noexcept;
+  void brake() noexcept;
   [[nodiscard]] lend_account* account() noexcept;
 
   // Sending (native_send.cpp).

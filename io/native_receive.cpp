@@ -15,6 +15,7 @@
 // The receiving side of a connection:
 //
 //   on_received_slice -> run -> run_frames: deliver until nothing is left, then arm_recv
+//                (multishot: by way of the loop's ready list, for all slices of a turn together)
 //                          |      the delivery decides how: views, collected messages, caller's
 //                          buffer
 //                          +-> run_opening (until the handshake is done)
@@ -69,7 +70,14 @@ void native_connection::on_received_slice() noexcept {
       end(error::no_memory);
       return;
     }
-    run();
+    if (!recv_.multishot) {
+      run();
+      return;
+    }
+    home_.queue_ready(*this);
+    if (!recv_.idle() && size_guess_.wanted() != recv_.wanted) {
+      home_.io().cancel(recv_); // goes on with buffers of the other size
+    }
     return;
   }
   if (result == 0) {
@@ -80,8 +88,18 @@ void native_connection::on_received_slice() noexcept {
     return;
   }
   if (result == -ECANCELED) {
-    arm_recv(); // cancelled for a reason that has passed
+    if (recv_.multishot && !lingering_) {
+      home_.queue_ready(*this); // what is in the inbox comes first
+    } else {
+      arm_recv(); // cancelled for a reason that has passed
+    }
     return;
+  }
+  if (recv_.multishot && !rx_.inbox().empty()) {
+    run(); // what came before the error counts
+    if (state_ == connection_state::closed) {
+      return;
+    }
   }
   lost(error_from_errno(-result));
 }
@@ -153,6 +171,8 @@ template <role Self> void native_connection::run_frames() noexcept {
         } else if (unseal()) {
           continue;
         }
+      } else {
+        brake();
       }
       return;
     }
@@ -351,15 +371,36 @@ bool native_connection::may_read() noexcept {
 }
 
 void native_connection::arm_recv() noexcept {
-  if (!recv_.idle() || eof_ || state_ == connection_state::closed ||
-      state_ == connection_state::connecting) {
+  if (eof_ || state_ == connection_state::closed || state_ == connection_state::connecting ||
+      (!recv_.idle() && !recv_.multishot)) {
     return;
   }
   if (!may_read()) {
+    brake();
+    return;
+  }
+  if (!recv_.idle()) {
     return;
   }
   recv_.wanted = size_guess_.wanted();
+  recv_.multishot = home_.settings().multishot_receives && tls_ == nullptr &&
+                    state_ == connection_state::open && !lingering_ &&
+                    may_deliver(); // else one buffer ahead is enough
   home_.io().submit(recv_);
+}
+
+void native_connection::brake() noexcept {
+  if (recv_.multishot &&
+      (recv_.now == operation::state::armed || recv_.now == operation::state::starved)) {
+    ++home_.counters().reads_braked;
+    home_.io().cancel(recv_);
+  }
+}
+
+void native_connection::hold_back() noexcept {
+  if (rx_.inbox().slice_count() > 1) {
+    brake();
+  }
 }
 
 void native_connection::lending_eased() noexcept {

@@ -20,9 +20,9 @@ struct socket_ref {
 [[nodiscard]] std::uint64_t next_socket_id() noexcept;
 
 /// One request to the kernel. The submitter owns it and keeps it in place from submit() until
-/// `on_complete` runs, which happens exactly once per submit, inside backend::wait(), also after a
-/// cancel. The operation is idle again before `on_complete` is called, so it may be submitted
-/// there.
+/// `on_complete` runs with the operation idle again, inside backend::wait(), also after a cancel.
+/// That happens exactly once per submit (before that, only a multishot receive completes, with the
+/// operation still armed); there it may be submitted again.
 struct operation {
   enum class state : std::uint8_t { idle, armed, starved, cancelling, done };
   enum class kind : std::uint8_t { recv, send, connect, accept };
@@ -50,8 +50,14 @@ inline constexpr std::size_t buffer_class_count = 2;
 /// connection keeps none); with `result > 0`, `filled` is the caller's, to be recycled by it.
 /// When no buffer is free the operation is `starved`: it stays submitted and goes on when a buffer
 /// comes back, first starved first, never by a timer and never as an error.
+///
+/// With `multishot`, a backend that can (backend::multishot()) goes on after a read: `on_complete`
+/// runs with the operation not idle, and takes `filled` out of it; more reads may follow at once,
+/// also after a cancel, until it runs with the operation idle. That last time may bring anything:
+/// bytes, the end of the stream, an error. Other backends read once.
 struct recv_op : operation {
   socket_ref socket;
+  bool multishot = false;                    // in
   buffer_class wanted = buffer_class::small; // a wish: another class is taken when it has run out
   bool expect_data = false;                  // in: the last read left bytes in the socket
   bool socket_nonempty = false;              // out: the socket had more bytes than fit

@@ -3,6 +3,7 @@
 #include "core/probes.hpp"
 #include "io/system_error.hpp"
 #include "io/uring_compat.hpp"
+#include "io/uring_probe.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <utility>
 
 namespace sluice::io {
 namespace {
@@ -82,6 +84,7 @@ error uring_backend::set_up(const backend_settings& settings) noexcept {
   if (error e = set_up_buffers(buffer_class::large, settings.large_posted); e != error::none) {
     return e;
   }
+  multishot_ = settings.multishot && multishot_receives_work();
   // Saves the lookup of the descriptor in every system call; works without.
   [[maybe_unused]] const int registered = ::io_uring_register_ring_fd(&ring_);
   // Also proves that entering is allowed: a filter may know set-up but not that.
@@ -328,11 +331,15 @@ void uring_backend::start_recv(recv_op& op) noexcept {
   if (sqe == nullptr) {
     return;
   }
-  ::io_uring_prep_recv(sqe, op.socket.fd, nullptr, buffer_class_bytes[index_of(op.group)], 0);
+  if (op.multishot && multishot_) {
+    ::io_uring_prep_recv_multishot(sqe, op.socket.fd, nullptr, 0, 0);
+  } else {
+    ::io_uring_prep_recv(sqe, op.socket.fd, nullptr, buffer_class_bytes[index_of(op.group)], 0);
+  }
   sqe->flags = IOSQE_BUFFER_SELECT;
   sqe->buf_group = static_cast<std::uint16_t>(index_of(op.group));
   if (!op.expect_data) {
-    sqe->ioprio = IORING_RECVSEND_POLL_FIRST;
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   }
   ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
 }
@@ -419,33 +426,42 @@ void uring_backend::resume_starved() noexcept {
   }
 }
 
-buffer* uring_backend::take_posted(buffer_class of, std::uint16_t place) noexcept {
-  posted_ring& ring = posted_[index_of(of)];
-  buffer* const taken = place < ring.entries ? ring.places[place] : nullptr;
-  if (taken != nullptr) {
-    ring.places[place] = nullptr;
-    --ring.posted;
+/// The buffer that a completion came with, if it did.
+void uring_backend::take_filled(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept {
+  posted_ring& ring = posted_[index_of(op.group)];
+  const std::size_t place = flags >> IORING_CQE_BUFFER_SHIFT;
+  if ((flags & IORING_CQE_F_BUFFER) == 0 || place >= ring.entries ||
+      ring.places[place] == nullptr) {
+    return;
   }
-  return taken;
+  buffer& taken = *std::exchange(ring.places[place], nullptr);
+  --ring.posted;
+  const auto filled_bytes = static_cast<std::size_t>(std::max(result, 0));
+  buffers_.unpost(taken, filled_bytes);
+  if (result <= 0) {
+    buffers_.recycle(taken);
+    return;
+  }
+  op.filled = &taken;
+  op.socket_nonempty = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+  ++stats_.receives;
+  stats_.received_bytes += filled_bytes;
 }
 
-void uring_backend::finish_recv(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept {
-  if ((flags & IORING_CQE_F_BUFFER) != 0) {
-    const auto place = static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT);
-    buffer* const taken = take_posted(op.group, place);
-    if (taken != nullptr) {
-      const auto filled_bytes = static_cast<std::size_t>(std::max(result, 0));
-      buffers_.unpost(*taken, filled_bytes);
-      if (result > 0) {
-        op.filled = taken;
-        op.socket_nonempty = (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
-        ++stats_.receives;
-        stats_.received_bytes += filled_bytes;
-      } else {
-        buffers_.recycle(*taken);
-      }
-    }
+/// A completion of a multishot receive that is not its last.
+void uring_backend::bring(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept {
+  take_filled(op, result, flags);
+  if (op.filled != nullptr && op.on_complete != nullptr) {
+    op.result = result;
+    ++stats_.completions;
+    op.on_complete(op);
   }
+}
+
+// The last completion, whatever it says: kernels up to 6.4 end a cancelled multishot with codes
+// other than -ECANCELED, and any may end it with bytes.
+void uring_backend::finish_recv(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept {
+  take_filled(op, result, flags);
   const bool stopped = op.now == operation::state::cancelling;
   if (result == -ENOBUFS && !stopped) {
     starve(op);
@@ -460,6 +476,10 @@ void uring_backend::finish_recv(recv_op& op, std::int32_t result, std::uint32_t 
 }
 
 void uring_backend::finish(operation& op, std::int32_t result, std::uint32_t flags) noexcept {
+  if ((flags & IORING_CQE_F_MORE) != 0) {
+    bring(static_cast<recv_op&>(op), result, flags); // nothing else is multishot
+    return;
+  }
   disarm(op);
   if (op.what == operation::kind::recv) {
     finish_recv(static_cast<recv_op&>(op), result, flags);

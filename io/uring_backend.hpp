@@ -11,9 +11,10 @@
 namespace sluice::io {
 
 /// The io_uring backend (kernel 6.1 and later: DEFER_TASKRUN and provided buffer rings). Receives
-/// are one-shot and select a buffer from one of two registered rings only when data is there, so a
-/// waiting receive holds none. One system call submits and waits. A send is tried directly first
-/// and goes to the ring when the socket is full: that is one system call too, and a cheaper one.
+/// are one-shot unless recv_op::multishot says otherwise, and select a buffer from one of two
+/// registered rings only when data is there, so a waiting receive holds none. One system call
+/// submits and waits. A send is tried directly first and goes to the ring when the socket is full:
+/// that is one system call too, and a cheaper one.
 class uring_backend final : public backend {
 public:
   /// backend_unavailable: this kernel, or a filter in front of it, does not do what we need. Else
@@ -36,6 +37,7 @@ public:
   [[nodiscard]] int descriptor() const noexcept override;
   void quiet_descriptor() noexcept override;
   bool poll_devices(std::uint32_t microseconds) noexcept override;
+  [[nodiscard]] bool multishot() const noexcept override { return multishot_; }
   void drop_after_fork() noexcept override;
 
 private:
@@ -70,8 +72,9 @@ private:
   [[nodiscard]] int enter(time_point deadline, bool sleep) noexcept;
   void reap() noexcept;
   void finish(operation& op, std::int32_t result, std::uint32_t flags) noexcept;
+  void take_filled(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept;
   void finish_recv(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept;
-  [[nodiscard]] buffer* take_posted(buffer_class of, std::uint16_t place) noexcept;
+  void bring(recv_op& op, std::int32_t result, std::uint32_t flags) noexcept;
   void run_completed() noexcept;
   void tear_down() noexcept;
   void fail_everything() noexcept;
@@ -85,6 +88,7 @@ private:
   mutable int event_fd_ = -1;
   bool ring_open_ = false;
   bool waker_watched_ = false;
+  bool multishot_ = false;
   std::array<posted_ring, buffer_class_count> posted_{};
   operation_list completed_; // results known, on_complete not called yet
   operation_list starved_;   // receives without a buffer, by recv_op::turn

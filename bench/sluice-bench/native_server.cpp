@@ -106,6 +106,9 @@ private:
     sluice::loop_settings loop;
     loop.backend = settings_.backend;
     loop.busy_poll_us = settings_.busy_poll_us;
+    loop.multishot_receives = settings_.multishot;
+    loop.small_buffers_posted = settings_.small_buffers;
+    loop.large_buffers_posted = settings_.large_buffers;
     sluice::error e = loop_->open(loop);
     if (e != sluice::error::none) {
       throw explain_open(e, settings_);

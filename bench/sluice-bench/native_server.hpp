@@ -22,6 +22,9 @@ struct server_settings {
   take_kind take = take_kind::view;
   unsigned thread_count = 1;
   std::uint32_t busy_poll_us = 0;
+  bool multishot = false;
+  std::uint32_t small_buffers = 0; // posted; 0: the library's choice
+  std::uint32_t large_buffers = 0;
   std::uint64_t max_message_bytes = std::uint64_t{1} << 30;
   std::size_t copy_buffer_bytes = 64 * 1024; // take_kind::copy: the caller's buffer
 };

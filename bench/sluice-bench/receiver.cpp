@@ -14,7 +14,7 @@ namespace sluice_bench {
 namespace {
 
 constexpr int start_timeout_ms = 10'000;
-constexpr std::array sluice_backends{"auto", "uring", "epoll"};
+constexpr std::array sluice_backends{"auto", "uring", "multishot", "epoll"};
 constexpr std::array sluice_takes{"view", "copy", "message"};
 // Connections from which the ring floor is given many small buffers instead of few large ones: a
 // ring that runs dry costs more than anything else it does.
@@ -70,8 +70,12 @@ std::vector<std::string> own_command(const receiver_spec& spec, const workload& 
   const load_settings& load = work.load;
   if (!spec.is_floor()) {
     const sluice_choice choice = *parse_sluice(spec.name);
+    const bool multishot = choice.backend == "multishot";
     command.insert(command.end(), {load.ping_pong ? "echo" : "sink", "--port", "0", "--backend",
-                                   choice.backend, "--take", choice.take});
+                                   multishot ? "uring" : choice.backend, "--take", choice.take});
+    if (multishot) {
+      command.push_back("--multishot");
+    }
     if (!choice.busy_poll_us.empty()) {
       command.insert(command.end(), {"--busy-poll", choice.busy_poll_us});
     }

@@ -14,7 +14,8 @@ namespace sluice_bench {
 
 /// Something that a comparison measures.
 ///
-///   uring-view, uring-copy, uring-message, epoll-view, epoll-copy, epoll-message, auto-view, ...
+///   uring-view, uring-copy, uring-message, epoll-view, epoll-copy, epoll-message, auto-view, ...,
+///   multishot-view, ... (uring with multishot receives)
 ///                       Sluice by backend and by how the data is taken; with @N: busy-polls N us
 ///   bare-recv           blocking recv, one connection only
 ///   bare-epoll          epoll and recv

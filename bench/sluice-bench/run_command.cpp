@@ -145,11 +145,13 @@ void add_run_command(CLI::App& program, command& chosen) {
       ->delimiter(',')
       ->default_str("quick");
   run_app
-      ->add_option("--receivers", options->receivers,
-                   "What to measure: all, sluice, floors, or names: uring-view, uring-copy, "
-                   "uring-message, epoll-view, epoll-copy, epoll-message, auto-view and so on for "
-                   "the backend that a loop picks (with @50: busy-polling for 50 us), bare-recv, "
-                   "bare-epoll, bare-ring, bare-ring-oneshot")
+      ->add_option(
+          "--receivers", options->receivers,
+          "What to measure: all, sluice, floors, or names: uring-view, uring-copy, "
+          "uring-message, epoll-view, epoll-copy, epoll-message, auto-view and so on for "
+          "the backend that a loop picks, multishot-view and so on for io_uring with multishot "
+          "receives (with @50: busy-polling for 50 us), bare-recv, bare-epoll, bare-ring, "
+          "bare-ring-oneshot")
       ->delimiter(',')
       ->default_str("all");
   run_app->add_option("--peer", options->peers,

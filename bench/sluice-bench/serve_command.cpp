@@ -115,6 +115,14 @@ void add_server(CLI::App& program, command& chosen, const char* name, const char
       ->add_option("--busy-poll", s.busy_poll_us,
                    "Look for data so many microseconds before sleeping")
       ->check(CLI::Range(0, 1'000'000));
+  server->add_flag("--multishot", s.multishot,
+                   "io_uring: one request to the kernel for many receives");
+  server
+      ->add_option("--small-buffers", s.small_buffers,
+                   "Receive buffers of 4 KiB lent to the kernel; 0: as many as suit the cache")
+      ->check(CLI::Range(0, 32768));
+  server->add_option("--large-buffers", s.large_buffers, "The same of 64 KiB")
+      ->check(CLI::Range(0, 4096));
   server->add_option("--buffer-bytes", s.copy_buffer_bytes, "The buffer of --take copy")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(1, 1 << 30))

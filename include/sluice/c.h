@@ -106,6 +106,7 @@ typedef struct sluice_loop_settings {
   uint32_t busy_poll_us;
   void (*log)(void* log_context, int level, const char* line); /* 0 warning, 1 info, 2 debug */
   void* log_context;
+  int multishot_receives;
 } sluice_loop_settings;
 
 /* sluice::connection_settings; times in milliseconds, 0 turns one off. */
@@ -371,6 +372,9 @@ typedef struct sluice_loop_stats {
 
   uint64_t tls_handshakes; /* done, of both roles */
   uint64_t tls_resumed;    /* those of them that took up an earlier session */
+
+  uint64_t multishot;    /* 1: multishot_receives is in effect */
+  uint64_t reads_braked; /* a multishot receive was cancelled to hold a connection back */
 } sluice_loop_stats;
 
 /* sluice::connection_stats, likewise. */

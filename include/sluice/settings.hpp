@@ -90,6 +90,12 @@ struct loop_settings {
   // (Linux 6.9), the network devices that the sockets are fed by are polled as well.
   std::uint32_t busy_poll_us = 0;
 
+  // io_uring only: one request to the kernel stays for many receives of a connection, instead of a
+  // request for each. A connection that does not keep up, or may not read, is held back by a
+  // cancel. Without effect on epoll, and where the kernel fails the test for it
+  // (loop_stats::multishot says). perf-notes.md section 5.5 has what it costs and gains.
+  bool multishot_receives = false;
+
   log_hook log;
 };
 

@@ -53,6 +53,9 @@ struct loop_stats {
 
   std::uint64_t tls_handshakes = 0; // done, of both roles
   std::uint64_t tls_resumed = 0;    // those of them that took up an earlier session
+
+  std::uint64_t multishot = 0;    // 1: loop_settings::multishot_receives is in effect
+  std::uint64_t reads_braked = 0; // a multishot receive was cancelled to hold a connection back
 };
 
 /// Counters of one connection; the rules of loop_stats apply.

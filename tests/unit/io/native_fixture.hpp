@@ -99,6 +99,12 @@ struct scripted_handler : connection_handler {
   }
 };
 
+/// What the tests of the native API run on.
+struct native_mode {
+  io_backend backend = io_backend::epoll;
+  bool multishot = false;
+};
+
 /// The TLS of a test's server, and of its clients that go through the loop.
 [[nodiscard]] inline tls_config server_tls(tls_settings settings = {}) {
   settings.certificate_pem = bytes_of(tls_test_identity().certificate);
@@ -117,12 +123,13 @@ struct scripted_handler : connection_handler {
 /// A loop, a listener on an ephemeral port and raw sockets, all on the test's own thread: the test
 /// turns the loop until what it waits for has happened. With SLUICE_TEST_TLS set, all of it over
 /// TLS.
-class native_test : public ::testing::TestWithParam<io_backend> {
+class native_test : public ::testing::TestWithParam<native_mode> {
 protected:
   static constexpr std::chrono::seconds patience{20};
 
   void open_loop(loop_settings settings = {}) {
-    settings.backend = GetParam();
+    settings.backend = GetParam().backend;
+    settings.multishot_receives = GetParam().multishot;
     const error failed = on_.open(settings);
     if (failed == error::backend_unavailable) {
       GTEST_SKIP() << "not available here, or SLUICE_BACKEND forces another";
@@ -440,13 +447,17 @@ protected:
   return std::string(v.text());
 }
 
-inline std::string backend_name(const ::testing::TestParamInfo<io_backend>& info) {
-  return info.param == io_backend::uring ? "uring" : "epoll";
+inline std::string mode_name(const ::testing::TestParamInfo<native_mode>& info) {
+  return info.param.multishot                      ? "multishot"
+         : info.param.backend == io_backend::uring ? "uring"
+                                                   : "epoll";
 }
 
+inline const auto every_mode =
+    ::testing::Values(native_mode{io_backend::epoll, false}, native_mode{io_backend::uring, false},
+                      native_mode{io_backend::uring, true});
+
 #define SLUICE_ON_BOTH_BACKENDS(suite)                                                             \
-  INSTANTIATE_TEST_SUITE_P(backends, suite,                                                        \
-                           ::testing::Values(io_backend::epoll, io_backend::uring),                \
-                           ::sluice::test::backend_name)
+  INSTANTIATE_TEST_SUITE_P(backends, suite, ::sluice::test::every_mode, ::sluice::test::mode_name)
 
 } // namespace sluice::test

@@ -34,7 +34,8 @@ TEST_P(native_lending, a_held_view_outlives_callback_connection_and_loop) {
   {
     loop inner;
     loop_settings settings;
-    settings.backend = GetParam();
+    settings.backend = GetParam().backend;
+    settings.multishot_receives = GetParam().multishot;
     if (inner.open(settings) == error::backend_unavailable) {
       GTEST_SKIP();
     }

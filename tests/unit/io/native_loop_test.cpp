@@ -281,7 +281,8 @@ TEST_P(native_loop, closing_a_loop_ends_its_connections_with_a_last_callback) {
   {
     loop inner;
     loop_settings settings;
-    settings.backend = GetParam();
+    settings.backend = GetParam().backend;
+    settings.multishot_receives = GetParam().multishot;
     if (inner.open(settings) == error::backend_unavailable) {
       GTEST_SKIP();
     }
@@ -372,7 +373,7 @@ TEST_P(native_loop, busy_polling_delivers_wakes_and_stops) {
   }
   loop_stats now;
   on_.stats(now);
-  EXPECT_LE(now.polls_devices, GetParam() == io_backend::uring ? 1u : 0u);
+  EXPECT_LE(now.polls_devices, GetParam().backend == io_backend::uring ? 1u : 0u);
 }
 
 TEST_P(native_loop, the_log_hook_hears_of_violations) {

@@ -276,19 +276,20 @@ TEST_F(websocket_send, SND_30_X_30_a_peer_that_never_reads) {
 
 TEST_F(websocket_send, X_30_slow_progress_is_progress) {
   pair_settings slow;
-  slow.send_timeout = std::chrono::milliseconds(6000);
+  slow.send_timeout = std::chrono::milliseconds(2000);
   slow.client_send_buffer_bytes = 4096;
-  slow.peer_receive_buffer_bytes = 4096;
+  slow.peer_receive_buffer_bytes = 65536; // with less the kernel drops segments and backs off
   socket_pair pair(slow);
   const std::string big = pattern_text(300000);
   DWORD sent = 77;
   background sender([&] { sent = send(pair.handle(), binary_message, big); });
   let_others_run();
-  // Read in small portions: each makes room for more.
+  // Read in small portions, which takes this peer longer than the timeout: each makes room for
+  // more.
   std::string wire;
   while (wire.size() < big.size() + 14) {
     wire += pair.peer().read_exact(std::min<std::size_t>(1000, big.size() + 14 - wire.size()));
-    let_others_run();
+    std::this_thread::sleep_for(std::chrono::milliseconds(15)); // its pace
   }
   sender.join();
   EXPECT_EQ(sent, ERROR_SUCCESS);

@@ -119,6 +119,7 @@ private:
     where.backlog = 4096;
     where.reuse_port = settings_.thread_count > 1;
     where.connection.max_message_bytes = settings_.max_message_bytes;
+    where.connection.tls = settings_.tls;
     where.connection.take = settings_.take == take_kind::view   ? sluice::delivery::slices
                             : settings_.take == take_kind::copy ? sluice::delivery::buffers
                                                                 : sluice::delivery::messages;

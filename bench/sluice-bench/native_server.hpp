@@ -27,6 +27,7 @@ struct server_settings {
   std::uint32_t large_buffers = 0;
   std::uint64_t max_message_bytes = std::uint64_t{1} << 30;
   std::size_t copy_buffer_bytes = 64 * 1024; // take_kind::copy: the caller's buffer
+  sluice::tls_config tls;                    // empty: plain
 };
 
 /// What the connections of one loop add up to. The loop's thread only, until it has ended.

@@ -69,6 +69,8 @@ struct server_options {
   server_settings settings;
   std::string backend = "auto";
   std::string take = "view";
+  std::string certificate; // empty: no TLS
+  std::string key;
   int cpu = -1;
 };
 
@@ -80,6 +82,15 @@ int run_server(server_options& options, acceptor::make_handler make, stop_reques
   settings.take = options.take == "view"   ? take_kind::view
                   : options.take == "copy" ? take_kind::copy
                                            : take_kind::message;
+  if (!options.certificate.empty()) {
+    sluice::tls_settings files;
+    files.certificate_file = options.certificate.c_str();
+    files.private_key_file = options.key.c_str();
+    if (const sluice::error failed = sluice::tls_config::make_server(files, settings.tls);
+        failed != sluice::error::none) {
+      throw failure(options.certificate + ": " + sluice::to_string(failed), exit_bad_use);
+    }
+  }
   pin_to_cpu(options.cpu);
   allow_open_files(64);
   const server_totals totals = run_native_server(settings, make, stop);
@@ -130,6 +141,12 @@ void add_server(CLI::App& program, command& chosen, const char* name, const char
   server->add_option("--max-message", s.max_message_bytes, "Largest message to accept")
       ->transform(CLI::AsSizeValue(false))
       ->default_str("1073741824");
+  CLI::Option* const certificate =
+      server->add_option("--certificate", options->certificate,
+                         "Speak TLS: PEM file of the certificate and its chain");
+  CLI::Option* const key = server->add_option("--key", options->key, "PEM file of its private key");
+  certificate->needs(key)->check(CLI::ExistingFile);
+  key->needs(certificate)->check(CLI::ExistingFile);
   server->add_option("--cpu", options->cpu, "Run on this CPU only")->check(CLI::NonNegativeNumber);
   server->callback([options, make, &chosen] {
     chosen = [options, make](stop_request& stop) { return run_server(*options, make, stop); };

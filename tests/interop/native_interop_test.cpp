@@ -1,16 +1,23 @@
 // The server of the native API against clients of another make. ctest runs one test at a time, on
-// each backend; SLUICE_BACKEND names it. A client that is not installed: exit code 77, which ctest
+// each backend; SLUICE_BACKEND names it, SLUICE_TEST_TLS asks for TLS, with an authority and a
+// certificate made by this program. A client that is not installed: exit code 77, which ctest
 // shows as skipped, with the package; for the browser, the test fails.
 
 #include "tests/interop/client_process.hpp"
 #include "tests/interop/native_server.hpp"
+#include "tests/support/temporary_file.hpp"
+#include "tests/support/test_ca.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/io_uring.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -36,7 +43,36 @@ protected:
     if (backend != nullptr && std::string(backend) == "uring" && !io_uring_allowed()) {
       skip("this system does not allow io_uring");
     }
-    server_ = std::make_unique<native_server>();
+    sluice::tls_config tls;
+    if (std::getenv("SLUICE_TEST_TLS") != nullptr) {
+      identity_ = authority_.issue();
+      authority_file_ = std::make_unique<sluice::test::temporary_file>(authority_.root());
+      sluice::tls_settings settings;
+      settings.certificate_pem = sluice::test::bytes_of(identity_.certificate);
+      settings.private_key_pem = sluice::test::bytes_of(identity_.key);
+      ASSERT_EQ(sluice::tls_config::make_server(settings, tls), sluice::error::none);
+    }
+    server_ = std::make_unique<native_server>(tls);
+  }
+
+  [[nodiscard]] bool secure() const { return authority_file_ != nullptr; }
+
+  /// What a browser calls the key of our certificate: the SHA-256 of its SubjectPublicKeyInfo.
+  [[nodiscard]] std::string key_name() const {
+    BIO* const in = BIO_new_mem_buf(identity_.certificate.data(),
+                                    static_cast<int>(identity_.certificate.size()));
+    X509* const certificate = PEM_read_bio_X509(in, nullptr, nullptr, nullptr);
+    unsigned char* der = nullptr;
+    const int der_bytes = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    std::array<unsigned char, 32> digest;
+    EVP_Digest(der, static_cast<std::size_t>(der_bytes), digest.data(), nullptr, EVP_sha256(),
+               nullptr);
+    std::array<unsigned char, 48> text;
+    EVP_EncodeBlock(text.data(), digest.data(), static_cast<int>(digest.size()));
+    OPENSSL_free(der);
+    X509_free(certificate);
+    BIO_free(in);
+    return reinterpret_cast<const char*>(text.data());
   }
 
   static bool io_uring_allowed() {
@@ -116,7 +152,11 @@ protected:
   void run_script(const std::string& command, std::size_t sizes) {
     std::string interpreter = command.substr(0, command.find(' '));
     const std::string script = command.substr(command.find(' ') + 1);
-    client_process client({interpreter, script, port()}, {"NODE_PATH=/usr/share/nodejs"}, false);
+    lines environment = {"NODE_PATH=/usr/share/nodejs"};
+    if (secure()) {
+      environment.push_back("SLUICE_TEST_CA_FILE=" + authority_file_->name());
+    }
+    client_process client({interpreter, script, port()}, environment, false);
     ASSERT_TRUE(client.read_to_end(patience)) << client.output();
     if (const int code = client.exit_code(); code == skipped) {
       skip(client.output());
@@ -126,6 +166,9 @@ protected:
     check(client.lines(), sizes);
   }
 
+  sluice::test::test_ca authority_;
+  sluice::test::test_identity identity_;
+  std::unique_ptr<sluice::test::temporary_file> authority_file_; // none: plain
   std::unique_ptr<native_server> server_;
 };
 
@@ -143,7 +186,10 @@ TEST_F(native_interop, curl) {
   if (curl.empty()) {
     skip("missing: curl");
   }
+  const std::string authority = secure() ? authority_file_->name() : "/dev/null";
   const lines upgrade = {curl,
+                         "--cacert",
+                         authority,
                          "--silent",
                          "--include",
                          "--no-buffer",
@@ -161,7 +207,7 @@ TEST_F(native_interop, curl) {
   const auto ask = [&](const lines& more, const std::string& path) {
     lines words = upgrade;
     words.insert(words.end(), more.begin(), more.end());
-    words.push_back("http://127.0.0.1:" + port() + path);
+    words.push_back((secure() ? "https://127.0.0.1:" : "http://127.0.0.1:") + port() + path);
     client_process client(words, {}, false);
     EXPECT_TRUE(client.read_to_end(patience));
     return client.output();
@@ -191,11 +237,59 @@ TEST_F(native_interop, curl) {
     std::printf("this curl has no WebSocket: the upgrade alone was tested\n");
     return;
   }
-  client_process frames({curl, "--silent", "--no-buffer", "--max-time", "20", "--noproxy", "*",
-                         "ws://127.0.0.1:" + port() + "/goodbye"},
+  client_process frames({curl, "--cacert", authority, "--silent", "--no-buffer", "--max-time", "20",
+                         "--noproxy", "*",
+                         (secure() ? "wss://127.0.0.1:" : "ws://127.0.0.1:") + port() + "/goodbye"},
                         {}, false);
   EXPECT_TRUE(frames.read_to_end(patience));
   EXPECT_EQ(frames.output().rfind("goodbye", 0), 0u) << frames.output();
+}
+
+// OpenSSL's own client: bytes in, bytes out, and what it says about the handshake.
+TEST_F(native_interop, openssl_s_client) {
+  ASSERT_TRUE(secure()) << "only with SLUICE_TEST_TLS";
+  const std::string openssl = find_program({"openssl"});
+  if (openssl.empty()) {
+    skip("missing: openssl");
+  }
+  // The request, and behind it a masked text frame and a masked close frame.
+  const sluice::test::temporary_file said(
+      std::string("GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  "Sec-WebSocket-Version: 13\r\n\r\n") +
+      std::string("\x81\x85\0\0\0\0hello\x88\x82\0\0\0\0\x03\xE8", 19));
+  const auto run = [&](const std::string& more, const std::string& authority) {
+    client_process client(
+        {"/bin/sh", "-c",
+         openssl + " s_client -connect 127.0.0.1:" + port() + " -servername localhost -CAfile " +
+             authority + " -verify_return_error -verify_ip 127.0.0.1 -alpn http/1.1 -ign_eof " +
+             more + " <" + said.name() + " 2>&1"},
+        {}, false);
+    EXPECT_TRUE(client.read_to_end(patience));
+    return client.output();
+  };
+  for (const char* version : {"-tls1_2", "-tls1_3"}) {
+    const std::string got = run(version, authority_file_->name());
+    EXPECT_NE(got.find("Verify return code: 0 (ok)"), std::string::npos) << got;
+    EXPECT_NE(got.find("ALPN protocol: http/1.1"), std::string::npos) << got;
+    EXPECT_NE(got.find("HTTP/1.1 101 "), std::string::npos) << got;
+    EXPECT_NE(got.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos) << got;
+    EXPECT_NE(got.find("\x81\x05hello"), std::string::npos) << got;
+    EXPECT_NE(got.find(std::string("\x88\x02\x03\xE8", 4)), std::string::npos) << got;
+  }
+  EXPECT_EQ(run("-tls1_1", authority_file_->name()).find("HTTP/1.1 101 "), std::string::npos);
+  EXPECT_EQ(run("-alpn h2", authority_file_->name()).find("HTTP/1.1 101 "), std::string::npos);
+  const sluice::test::test_ca stranger;
+  const sluice::test::temporary_file other(stranger.root());
+  EXPECT_EQ(run("", other.name()).find("HTTP/1.1 101 "), std::string::npos);
+  // One connection, and five that take up its session.
+  const std::string again = run("-tls1_2 -reconnect", authority_file_->name());
+  std::size_t reused = 0;
+  for (std::size_t at = again.find("\nReused, "); at != std::string::npos;
+       at = again.find("\nReused, ", at + 1)) {
+    ++reused;
+  }
+  EXPECT_EQ(reused, 5u) << again;
 }
 
 TEST_F(native_interop, chromium) {
@@ -218,7 +312,11 @@ TEST_F(native_interop, chromium) {
     if (geteuid() == 0) {
       words.emplace_back("--no-sandbox"); // Chromium refuses to run as root otherwise
     }
-    words.push_back("file://" SLUICE_CLIENT_PAGE "#" + port());
+    if (secure()) {
+      words.push_back("--ignore-certificate-errors-spki-list=" + key_name());
+    }
+    words.push_back("file://" SLUICE_CLIENT_PAGE "#" + std::string(secure() ? "wss" : "ws") +
+                    "://127.0.0.1:" + port());
     client_process client(words, {"HOME=" + profile}, true);
     const auto deadline = std::chrono::steady_clock::now() + patience;
     const auto done = [this] {

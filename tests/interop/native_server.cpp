@@ -155,11 +155,12 @@ private:
   native_server& in_;
 };
 
-native_server::native_server() {
+native_server::native_server(const sluice::tls_config& tls) {
   std::promise<void> started;
-  thread_ = std::thread([this, &started] {
+  thread_ = std::thread([this, &started, &tls] {
     acceptor handler(*this);
     sluice::listen_settings settings;
+    settings.connection.tls = tls;
     settings.connection.take = sluice::delivery::messages;
     sluice::listener* made = nullptr;
     sluice::loop on;

@@ -21,7 +21,8 @@ namespace interop {
 /// Chooses the subprotocol chat.v2 where it is offered, and pings each connection once.
 class native_server {
 public:
-  native_server();
+  /// With TLS if `tls` is not empty.
+  explicit native_server(const sluice::tls_config& tls);
   ~native_server();
   native_server(const native_server&) = delete;
   native_server& operator=(const native_server&) = delete;

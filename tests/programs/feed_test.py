@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 import urllib.error
 import urllib.request
@@ -37,6 +39,30 @@ class FeedTest(unittest.TestCase):
         # More than one turn of the mix: counts and SHA-256 are compared by the client.
         done = self.feed("/feed?messages=200")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+    def test_a_feed_over_tls_arrives_for_who_trusts_the_certificate(self):
+        with tempfile.TemporaryDirectory() as folder:
+            certificate, key = f"{folder}/certificate.pem", f"{folder}/key.pem"
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                 "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                 "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+                capture_output=True, check=True)
+            secure = subprocess.Popen([SERVER, "--certificate", certificate, "--key", key],
+                                      stdout=subprocess.PIPE, text=True)
+            try:
+                port = int(re.fullmatch(r"port (\d+)\n", secure.stdout.readline())[1])
+                feed = [CLIENT, f"wss://localhost:{port}/feed?messages=200"]
+                trusting = subprocess.run(feed + ["--ca", certificate], capture_output=True,
+                                          text=True, timeout=WATCHDOG, check=False)
+                self.assertEqual(trusting.returncode, 0, trusting.stdout + trusting.stderr)
+                strange = subprocess.run(feed, capture_output=True, text=True, timeout=WATCHDOG,
+                                         check=False)
+                self.assertEqual(strange.returncode, 1, strange.stdout + strange.stderr)
+            finally:
+                secure.terminate()
+                secure.communicate(timeout=WATCHDOG)
 
     def test_an_empty_feed_is_a_close_frame(self):
         done = self.feed("/feed?messages=0")

@@ -1,7 +1,8 @@
 #!/usr/bin/node
 // Client of the native interop tests; every frame is made and read by the ws library.
 //
-// Argument: the server's port. Prints what it sent and got, line by line; the last line is "done".
+// Argument: the server's port; SLUICE_TEST_CA_FILE asks for TLS and names the authority. Prints
+// what it sent and got, line by line; the last line is "done".
 'use strict';
 
 const crypto = require('crypto');
@@ -13,7 +14,9 @@ try {
   process.exit(77);
 }
 
-const SERVER = `ws://127.0.0.1:${process.argv[2]}`;
+const AUTHORITY = process.env.SLUICE_TEST_CA_FILE;
+const SERVER = `${AUTHORITY ? 'wss' : 'ws'}://127.0.0.1:${process.argv[2]}`;
+const SECURITY = AUTHORITY ? { ca: require('fs').readFileSync(AUTHORITY) } : {};
 const CHARACTERS = 'a\u00e9\u4e2d\u{1f30a}'; // 1, 2, 3 and 4 bytes
 const SIZES = [0, 1, 2, 125, 126, 127, 1000, 4096, 65535, 65536, 65537, 131072, 1 << 20, 4 << 20];
 const BURST = 500;
@@ -41,7 +44,7 @@ class Connection {
   constructor(path, protocols) {
     this.arrived = [];
     this.waiting = null;
-    this.socket = new WebSocket(SERVER + path, protocols, { perMessageDeflate: true });
+    this.socket = new WebSocket(SERVER + path, protocols, { perMessageDeflate: true, ...SECURITY });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once('open', resolve);
       this.socket.once('error', reject);

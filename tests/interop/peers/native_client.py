@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """Client of the native interop tests; every frame is made and read by the websockets library.
 
-Argument: the server's port. Prints what it sent and got, line by line; the last line is "done".
+Argument: the server's port; SLUICE_TEST_CA_FILE asks for TLS and names the authority. Prints what
+it sent and got, line by line; the last line is "done".
 """
 
 import asyncio
 import hashlib
+import os
+import ssl
 import sys
 
 try:
@@ -14,7 +17,9 @@ except ImportError:
     print("missing: python3-websockets", flush=True)
     sys.exit(77)
 
-SERVER = f"ws://127.0.0.1:{sys.argv[1]}"
+AUTHORITY = os.environ.get("SLUICE_TEST_CA_FILE")
+SERVER = f"{'wss' if AUTHORITY else 'ws'}://127.0.0.1:{sys.argv[1]}"
+SECURITY = {"ssl": ssl.create_default_context(cafile=AUTHORITY)} if AUTHORITY else {}
 CHARACTERS = "a\u00e9\u4e2d\U0001f30a"  # 1, 2, 3 and 4 bytes
 SIZES = [0, 1, 2, 125, 126, 127, 1000, 4096, 65535, 65536, 65537, 131072, 1 << 20, 4 << 20]
 BURST = 500
@@ -50,7 +55,7 @@ async def exchange(socket, message, sent=None):
 
 
 async def echo(path):
-    options = {"subprotocols": ["chat.v1", "chat.v2"], "max_size": None}
+    options = {"subprotocols": ["chat.v1", "chat.v2"], "max_size": None, **SECURITY}
     socket = await websockets.connect(SERVER + path, **options)
     tell(f"protocol {socket.subprotocol}")
     for size in SIZES:
@@ -80,12 +85,12 @@ async def echo(path):
 async def main():
     for path in ("/echo", "/slices", "/buffers"):
         await echo(path)
-    socket = await websockets.connect(SERVER + "/goodbye")
+    socket = await websockets.connect(SERVER + "/goodbye", **SECURITY)
     tell(f"heard {await socket.recv()}")
     await socket.wait_closed()
     tell_end(socket)
     try:
-        await websockets.connect(SERVER + "/refused")
+        await websockets.connect(SERVER + "/refused", **SECURITY)
         tell("let in")
     except websockets.InvalidStatusCode as refused:
         tell("refused" if refused.status_code == 403 else f"status {refused.status_code}")

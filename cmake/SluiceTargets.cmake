@@ -57,7 +57,7 @@ target_compile_options(sluice_quick_build INTERFACE $<$<CONFIG:Release>:-O1>)
 function(sluice_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
+    set(arg_TIMEOUT 900) # against hangs: a sanitizer on a busy machine takes minutes
   endif()
   if(NOT arg_LABELS)
     set(arg_LABELS unit)

@@ -26,7 +26,7 @@ namespace {
 
 // How long a single step of a script may take. Far above anything a working library needs, also
 // under sanitizers on a loaded machine.
-constexpr std::chrono::seconds patience{20};
+constexpr std::chrono::seconds patience{60};
 
 using steady = std::chrono::steady_clock;
 

@@ -125,7 +125,8 @@ struct native_mode {
 /// TLS.
 class native_test : public ::testing::TestWithParam<native_mode> {
 protected:
-  static constexpr std::chrono::seconds patience{20};
+  // Only a hang takes that long, also under a sanitizer on a busy machine.
+  static constexpr std::chrono::seconds patience{120};
 
   void open_loop(loop_settings settings = {}) {
     settings.backend = GetParam().backend;

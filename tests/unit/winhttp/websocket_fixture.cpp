@@ -16,7 +16,7 @@
 namespace sluice::test {
 namespace {
 
-constexpr std::chrono::seconds patience{20};
+constexpr std::chrono::seconds patience{60};
 constexpr DWORD untouched = 0xA5A5A5A5u;
 constexpr char canary = static_cast<char>(0xC5);
 

@@ -30,7 +30,7 @@ template <typename T> T check(const char* what, T result) {
 
 } // namespace
 
-client::client(std::uint16_t port) {
+client::client(std::uint16_t port, bool shows_certificate) {
   const std::wstring proxy = from_environment("SLUICE_TEST_PROXY_PORT");
   const std::wstring server = L"127.0.0.1:" + proxy;
   session_ = check("WinHttpOpen",
@@ -45,6 +45,15 @@ client::client(std::uint16_t port) {
           WinHttpSetOption(session_, SLUICE_OPTION_TLS_CA_FILE, wide.data(),
                            static_cast<DWORD>(wide.size())));
     request_flags_ = WINHTTP_FLAG_SECURE;
+  }
+  const std::wstring certificate = from_environment("SLUICE_TEST_CLIENT_CERTIFICATE_FILE");
+  if (shows_certificate && !certificate.empty()) {
+    const std::wstring key = from_environment("SLUICE_TEST_CLIENT_KEY_FILE");
+    SLUICE_CLIENT_CERTIFICATE own{};
+    own.CertificateFile = certificate.c_str();
+    own.PrivateKeyFile = key.c_str();
+    check("SLUICE_OPTION_TLS_CLIENT_CERTIFICATE",
+          WinHttpSetOption(session_, SLUICE_OPTION_TLS_CLIENT_CERTIFICATE, &own, sizeof(own)));
   }
   connection_ = check("WinHttpConnect", WinHttpConnect(session_, L"127.0.0.1", port, 0));
 }

@@ -25,12 +25,13 @@ struct close_status {
 
 /// A synchronous WinHTTP client, call by call as a program does it. Failures of calls that must
 /// succeed are exceptions with the name of the call and the code. Talks over TLS, and trusts that
-/// file alone, if the environment has SLUICE_TEST_CA_FILE; goes through the proxy on the port of
-/// 127.0.0.1 that SLUICE_TEST_PROXY_PORT names, and answers it with SLUICE_TEST_PROXY_USER and
-/// _PASSWORD.
+/// file alone, if the environment has SLUICE_TEST_CA_FILE; shows the certificate that
+/// SLUICE_TEST_CLIENT_CERTIFICATE_FILE and SLUICE_TEST_CLIENT_KEY_FILE name; goes through the proxy
+/// on the port of 127.0.0.1 that SLUICE_TEST_PROXY_PORT names, and answers it with
+/// SLUICE_TEST_PROXY_USER and _PASSWORD.
 class client {
 public:
-  explicit client(std::uint16_t port);
+  explicit client(std::uint16_t port, bool shows_certificate = true);
   ~client();
   client(const client&) = delete;
   client& operator=(const client&) = delete;

@@ -605,12 +605,17 @@ bool event::is_set() {
 watchdog::watchdog(int seconds)
     : thread_([this, seconds] {
         std::unique_lock guard(lock_);
+        watching_ = true;
+        changed_.notify_all();
         if (!changed_.wait_for(guard, std::chrono::seconds(seconds),
                                [this] { return finished_; })) {
           std::fprintf(stderr, "watchdog: a test hangs for more than %d s\n", seconds);
           std::abort();
         }
-      }) {}
+      }) {
+  std::unique_lock guard(lock_);
+  changed_.wait(guard, [this] { return watching_; });
+}
 
 watchdog::~watchdog() {
   {

@@ -196,7 +196,8 @@ private:
   bool set_ = false;
 };
 
-/// Ends the process with a message when a test hangs in a blocking call of the library.
+/// Ends the process with a message when a test hangs in a blocking call of the library. Its thread
+/// sleeps from the constructor's return on, so that a test may fork().
 class watchdog {
 public:
   explicit watchdog(int seconds = 60);
@@ -207,6 +208,7 @@ public:
 private:
   std::mutex lock_;
   std::condition_variable changed_;
+  bool watching_ = false;
   bool finished_ = false;
   std::thread thread_;
 };

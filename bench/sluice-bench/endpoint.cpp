@@ -1,6 +1,5 @@
 #include "endpoint.hpp"
 
-#include "stop_request.hpp"
 #include "wire.hpp"
 
 #include <array>
@@ -19,6 +18,7 @@ namespace {
 
 constexpr std::size_t max_head_bytes = 16 * 1024;
 constexpr int handshake_timeout_s = 10;
+constexpr int handshake_timeout_ms = handshake_timeout_s * 1000;
 
 std::uint16_t parse_port(std::string_view text, std::string_view whole) {
   unsigned port = 0;
@@ -77,46 +77,30 @@ void set_timeouts(int fd, int timeout_s) {
   (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
-void send_all(int fd, std::string_view text) {
+void send_all(byte_stream& with, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    const std::span<const std::byte> part = std::as_bytes(std::span(text));
+    const ssize_t sent = with.write(std::span(&part, 1));
     if (sent < 0 && errno == EINTR) {
       continue;
     }
-    if (sent < 0) {
+    if (sent < 0) { // a head that does not fit into an empty send buffer is lost, too
       throw system_failure("the peer left during the handshake");
     }
     text.remove_prefix(static_cast<std::size_t>(sent));
   }
 }
 
-/// Waits until there is something to read; a stop request ends it, however early it comes.
-void wait_readable(int fd) {
-  while (true) {
-    std::array<pollfd, 2> waiting{{{fd, POLLIN, 0}, {stop_descriptor(), POLLIN, 0}}};
-    const int ready = poll(waiting.data(), waiting.size(), handshake_timeout_s * 1000);
-    if (waiting[1].revents != 0) {
-      throw failure("interrupted", exit_interrupted);
-    }
-    if (ready == 0) {
-      throw failure("the peer did not finish the handshake within 10 s");
-    }
-    if (ready > 0) {
-      return;
-    }
-    if (errno != EINTR) {
-      throw system_failure("poll");
-    }
-  }
-}
-
 /// Reads up to the empty line that ends an HTTP head; what follows goes to `rest`.
-std::string read_head(int fd, leftover& rest) {
+std::string read_head(byte_stream& from, leftover& rest) {
   std::string head;
   while (true) {
     char chunk[4096];
-    wait_readable(fd);
-    const ssize_t got = ::recv(fd, chunk, sizeof chunk, 0);
+    const ssize_t got = from.read(std::as_writable_bytes(std::span(chunk)));
+    if (got < 0 && errno == EAGAIN) {
+      wait_for_peer(from.fd(), handshake_timeout_ms);
+      continue;
+    }
     if (got < 0 && errno == EINTR) {
       continue;
     }
@@ -149,15 +133,14 @@ std::string endpoint::authority() const {
 }
 
 endpoint parse_url(std::string_view url) {
-  const std::string_view scheme = "ws://";
-  if (url.substr(0, 6) == "wss://") {
-    throw failure("wss:// is not measured here; give a ws:// URL", exit_bad_use);
-  }
+  const bool secure = url.substr(0, 6) == "wss://";
+  const std::string_view scheme = secure ? "wss://" : "ws://";
   if (url.substr(0, scheme.size()) != scheme) {
-    throw failure("'" + std::string(url) + "' is not a ws:// URL", exit_bad_use);
+    throw failure("'" + std::string(url) + "' is not a ws:// or wss:// URL", exit_bad_use);
   }
   endpoint made;
-  made.port = 80;
+  made.secure = secure;
+  made.port = secure ? 443 : 80;
   const std::string_view rest = url.substr(scheme.size());
   const std::size_t slash = rest.find('/');
   split_authority(rest.substr(0, slash), url, made);
@@ -214,7 +197,7 @@ void announce_listening(const std::string& host, std::uint16_t port) {
   std::fflush(stdout);
 }
 
-unique_fd connect_websocket(const endpoint& server, leftover& rest) {
+byte_stream connect_websocket(const endpoint& server, const tls_client* tls, leftover& rest) {
   const address_list addresses = resolve(server.host, server.port, 0);
   unique_fd fd;
   int error_number = ECONNREFUSED;
@@ -236,11 +219,15 @@ unique_fd connect_websocket(const endpoint& server, leftover& rest) {
                              (error_number == ECONNREFUSED ? " (start the server first)" : ""),
                          error_number);
   }
+  byte_stream to(std::move(fd));
+  if (server.secure) {
+    to.start_tls(*tls, server.host, handshake_timeout_ms);
+  }
   const std::string key = fresh_key();
-  send_all(fd.get(), "GET " + server.path + " HTTP/1.1\r\nHost: " + server.authority() +
-                         "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " +
-                         key + "\r\nSec-WebSocket-Version: 13\r\n\r\n");
-  const std::string head = read_head(fd.get(), rest);
+  send_all(to, "GET " + server.path + " HTTP/1.1\r\nHost: " + server.authority() +
+                   "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + key +
+                   "\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  const std::string head = read_head(to, rest);
   if (head.rfind("HTTP/1.1 101", 0) != 0) {
     throw failure(server.authority() +
                   " refused the upgrade: " + head.substr(0, head.find("\r\n")));
@@ -248,17 +235,17 @@ unique_fd connect_websocket(const endpoint& server, leftover& rest) {
   if (header_value(head, "Sec-WebSocket-Accept") != accept_for(key)) {
     throw failure(server.authority() + " answered the upgrade with a wrong Sec-WebSocket-Accept");
   }
-  return fd;
+  return to;
 }
 
-void answer_upgrade(int fd, leftover& rest) {
-  set_timeouts(fd, handshake_timeout_s);
-  const std::string answer = upgrade_answer(read_head(fd, rest));
+void answer_upgrade(byte_stream& with, leftover& rest) {
+  set_timeouts(with.fd(), handshake_timeout_s);
+  const std::string answer = upgrade_answer(read_head(with, rest));
   if (answer.empty()) {
-    send_all(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    send_all(with, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     throw failure("a client connected that does not ask for a WebSocket");
   }
-  send_all(fd, answer);
+  send_all(with, answer);
 }
 
 void make_fast_and_nonblocking(int fd) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "byte_stream.hpp"
 #include "common.hpp"
 
 #include <cstdint>
@@ -14,11 +15,12 @@ struct endpoint {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
   std::string path = "/";
+  bool secure = false; // wss
 
   [[nodiscard]] std::string authority() const; // host:port, IPv6 in brackets
 };
 
-/// From ws://host[:port][/path]; throws failure(exit_bad_use) with what is wrong.
+/// From ws://host[:port][/path] or wss://...; throws failure(exit_bad_use) with what is wrong.
 [[nodiscard]] endpoint parse_url(std::string_view url);
 /// From host:port; throws failure(exit_bad_use).
 [[nodiscard]] endpoint parse_host_port(std::string_view text);
@@ -34,10 +36,12 @@ void announce_listening(const std::string& host, std::uint16_t port);
 /// Bytes that a peer sent right behind its half of the handshake.
 using leftover = std::vector<std::byte>;
 
-/// Connects and upgrades; blocking, at most 10 s a step. Throws failure.
-[[nodiscard]] unique_fd connect_websocket(const endpoint& server, leftover& rest);
+/// Connects and upgrades; blocking, at most 10 s a step. `tls` is looked at for a secure endpoint.
+/// Throws failure.
+[[nodiscard]] byte_stream connect_websocket(const endpoint& server, const tls_client* tls,
+                                            leftover& rest);
 /// Answers the upgrade request of a client that has just been accepted; throws failure.
-void answer_upgrade(int fd, leftover& rest);
+void answer_upgrade(byte_stream& with, leftover& rest);
 
 /// No delay before small segments, and never a blocking call from now on.
 void make_fast_and_nonblocking(int fd);

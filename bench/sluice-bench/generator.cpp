@@ -43,6 +43,9 @@ generator::generator(const load_settings& settings, const process_clock& receive
 void generator::open() {
   allow_open_files(settings_.connection_count + 64);
   slots_.reserve(settings_.connection_count);
+  if (settings_.server.secure) {
+    tls_.emplace(settings_.tls);
+  }
   unique_fd listener;
   if (settings_.listen) {
     listener = listen_on(settings_.server.host, settings_.server.port);
@@ -50,7 +53,7 @@ void generator::open() {
   }
   while (slots_.size() < settings_.connection_count) {
     leftover rest;
-    unique_fd fd;
+    byte_stream peer;
     if (settings_.listen) {
       std::array<pollfd, 2> waiting{{{listener.get(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}}};
       if (poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) {
@@ -59,25 +62,26 @@ void generator::open() {
       if (stop_.made()) {
         throw failure("interrupted", exit_interrupted);
       }
-      fd = unique_fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      unique_fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!fd) {
         continue;
       }
-      answer_upgrade(fd.get(), rest);
+      peer = byte_stream(std::move(fd));
+      answer_upgrade(peer, rest);
     } else {
-      fd = connect_websocket(settings_.server, rest);
+      peer = connect_websocket(settings_.server, tls_ ? &*tls_ : nullptr, rest);
     }
     if (stop_.made()) {
       throw failure("interrupted", exit_interrupted);
     }
-    add(std::move(fd), rest);
+    add(std::move(peer), rest);
   }
 }
 
-void generator::add(unique_fd fd, const leftover& rest) {
-  make_fast_and_nonblocking(fd.get());
+void generator::add(byte_stream peer, const leftover& rest) {
+  make_fast_and_nonblocking(peer.fd());
   slots_.push_back(
-      slot{load_connection(std::move(fd), slots_.size(), stream_, settings_.traffic.masked),
+      slot{load_connection(std::move(peer), slots_.size(), stream_, settings_.traffic.masked),
            0,
            false,
            false,

@@ -4,6 +4,7 @@
 #include "load_connection.hpp"
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 namespace sluice_bench {
@@ -33,7 +34,7 @@ private:
     std::deque<std::uint64_t> sent_at; // paced echo: when each unanswered message was due
   };
 
-  void add(unique_fd fd, const leftover& rest);
+  void add(byte_stream peer, const leftover& rest);
   void want_write(std::size_t index, bool wanted);
   void set_limits(std::uint64_t messages);
   void stop_at_next_message();
@@ -59,6 +60,7 @@ private:
   std::uint64_t stall_ns_;
   bool one_cpu_;
   bool interrupted_ = false;
+  std::optional<tls_client> tls_;
   unique_fd epoll_;
   std::vector<slot> slots_;
   std::size_t unfinished_ = 0;

@@ -21,6 +21,7 @@ enum class expectation {
 
 struct load_settings {
   endpoint server;
+  tls_options tls;     // for a secure server
   bool listen = false; // wait for clients instead of connecting to a server
   std::size_t connection_count = 1;
   traffic_settings traffic;

@@ -18,6 +18,7 @@ struct load_options {
   std::string kind = "binary";
   std::string expect = "report";
   bool unmasked = false;
+  bool tls = false;
   int cpu = -1;
   int pid = 0;
   bool json = false;
@@ -40,6 +41,7 @@ void print_json(const load_options& options, const load_result& result) {
   }
   out.end_array();
   out.member("masked", settings.traffic.masked);
+  out.member("tls", settings.server.secure);
   out.member("messages", result.messages);
   out.member("payload_bytes", result.payload_bytes);
   out.member("wire_bytes", result.wire_bytes);
@@ -107,6 +109,19 @@ int run(load_options& options, stop_request& stop) {
   } else {
     settings.server.host = options.host;
     settings.server.port = static_cast<std::uint16_t>(options.port);
+    settings.server.secure = options.tls;
+  }
+  const tls_options& tls = settings.tls;
+  if (options.tls && !settings.server.secure) {
+    throw failure("--tls and a ws:// URL contradict each other; give a wss:// URL", exit_bad_use);
+  }
+  if (settings.server.secure && settings.listen) {
+    throw failure("--listen serves without TLS only", exit_bad_use);
+  }
+  if (!settings.server.secure &&
+      (tls.insecure || tls.tls1_2_only || !tls.ca_file.empty() || !tls.name.empty())) {
+    throw failure("--ca, --insecure, --tls-name and --tls12 need a wss:// URL or --tls",
+                  exit_bad_use);
   }
   settings.traffic.kind = *payload_kind_named(options.kind);
   settings.traffic.masked = !options.unmasked && !settings.listen; // RFC 6455 section 5.1
@@ -144,12 +159,23 @@ void add_load_command(CLI::App& program, command& chosen) {
                "  sluice-bench load --port 9000 --size 125 --connections 64 --turn-messages 32\n"
                "  sluice-bench load --port 9000 --size 16,1K,64K --kind mixed --fragment 4K\n"
                "  sluice-bench load --port 9000 --size 125 --rate 100000 --pid $(pgrep my-server)\n"
-               "  sluice-bench load --port 9001 --size 64 --ping-pong --json     (an echo server)");
-  load->add_option("--url", options->url, "The receiver, ws://host:port/path");
+               "  sluice-bench load --port 9001 --size 64 --ping-pong --json     (an echo server)\n"
+               "  sluice-bench load --url wss://localhost:9000 --ca authority.pem --size 16K");
+  load->add_option("--url", options->url, "The receiver, ws://host:port/path or wss://...");
   load->add_option("--host", options->host, "The receiver's host, without --url")
       ->capture_default_str();
   load->add_option("--port", options->port, "The receiver's port, without --url")
       ->check(CLI::Range(0, 65535));
+  load->add_flag("--tls", options->tls, "Speak TLS, as with a wss:// URL");
+  CLI::Option* const insecure =
+      load->add_flag("--insecure", s.tls.insecure, "TLS: take any certificate");
+  load->add_option("--ca", s.tls.ca_file,
+                   "TLS: PEM file of authorities to trust instead of the system's")
+      ->check(CLI::ExistingFile)
+      ->excludes(insecure);
+  load->add_option("--tls-name", s.tls.name, "TLS: whom the certificate must name, if not the host")
+      ->excludes(insecure);
+  load->add_flag("--tls12", s.tls.tls1_2_only, "TLS: version 1.2 only");
   load->add_flag("--listen", s.listen,
                  "Be the server: wait for --connections clients on --port, then send to them");
   load->add_option("--connections", s.connection_count, "Connections")

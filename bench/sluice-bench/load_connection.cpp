@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 namespace sluice_bench {
 
-load_connection::load_connection(unique_fd fd, std::size_t index, const traffic& stream,
+load_connection::load_connection(byte_stream peer, std::size_t index, const traffic& stream,
                                  bool masked)
-    : fd_(std::move(fd)), index_(index), stream_(&stream), masked_(masked) {}
+    : peer_(std::move(peer)), index_(index), stream_(&stream), masked_(masked) {}
 
 void load_connection::queue(const std::vector<std::byte>& frame) {
   queued_.insert(queued_.end(), frame.begin(), frame.end());
@@ -18,8 +16,7 @@ void load_connection::queue(const std::vector<std::byte>& frame) {
 failure load_connection::lost(int error_number) {
   // A server that refuses what we send says why in a close frame before it resets the connection.
   std::array<std::byte, 4096> bytes;
-  for (ssize_t got = 0;
-       !replies_.closed() && (got = ::recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT)) > 0;) {
+  for (ssize_t got = 0; !replies_.closed() && (got = peer_.read(bytes)) > 0;) {
     if (!replies_.feed(std::span(bytes).first(static_cast<std::size_t>(got)))) {
       break;
     }
@@ -37,8 +34,8 @@ failure load_connection::lost(int error_number) {
 
 bool load_connection::send_queued() {
   while (queued_sent_ < queued_.size()) {
-    const ssize_t sent = ::send(fd(), queued_.data() + queued_sent_, queued_.size() - queued_sent_,
-                                MSG_NOSIGNAL | MSG_DONTWAIT);
+    const std::span<const std::byte> left = std::span(queued_).subspan(queued_sent_);
+    const ssize_t sent = peer_.write(std::span(&left, 1));
     if (sent < 0) {
       if (errno == EAGAIN) {
         return false;
@@ -57,6 +54,12 @@ bool load_connection::send_queued() {
 
 bool load_connection::write(std::uint64_t target) {
   target = std::min(target, limit_);
+  if (!peer_.flush()) {
+    if (errno == EAGAIN) {
+      return false;
+    }
+    throw lost(errno);
+  }
   while (true) {
     std::uint64_t until = target;
     if (!queued_.empty()) {
@@ -70,21 +73,18 @@ bool load_connection::write(std::uint64_t target) {
       }
     }
     if (position_ >= until) {
-      return true;
+      return peer_.flushed();
     }
     // A block shorter than the turn is named more than once.
-    std::array<iovec, 8> parts;
+    std::array<std::span<const std::byte>, 8> parts;
     std::size_t count = 0;
     std::uint64_t named = position_;
     while (named < until && count < parts.size()) {
       const std::span<const std::byte> run = stream_->from(named, until - named);
-      parts[count++] = {const_cast<std::byte*>(run.data()), run.size()};
+      parts[count++] = run;
       named += run.size();
     }
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = peer_.write(std::span(parts).first(count));
     if (sent < 0) {
       if (errno == EAGAIN) {
         return false;
@@ -119,7 +119,7 @@ void load_connection::take(std::span<const std::byte> bytes) {
 std::size_t load_connection::read() {
   static thread_local std::array<std::byte, 256 * 1024> bytes;
   while (true) {
-    const ssize_t got = ::recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t got = peer_.read(bytes);
     if (got > 0) {
       take(std::span(bytes).first(static_cast<std::size_t>(got)));
       return static_cast<std::size_t>(got);
@@ -139,18 +139,19 @@ void load_connection::begin_close() noexcept {
   if (queued_.empty() && stream_->message_end_at_or_after(position_) == position_) {
     try {
       const std::vector<std::byte> frame = close_frame(masked_);
-      (void)!::send(fd(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      const std::span<const std::byte> whole(frame);
+      (void)!peer_.write(std::span(&whole, 1));
     } catch (const std::bad_alloc&) {
     }
   }
-  (void)::shutdown(fd(), SHUT_WR);
+  peer_.finish();
 }
 
 bool load_connection::read_to_end() noexcept {
   std::array<std::byte, 4096> bytes;
   ssize_t got = 0;
   do {
-    got = ::recv(fd(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    got = peer_.read(bytes);
   } while (got > 0 || (got < 0 && errno == EINTR));
   return got == 0 || errno != EAGAIN;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "byte_stream.hpp"
 #include "common.hpp"
 #include "traffic.hpp"
 #include "wire.hpp"
@@ -17,9 +18,9 @@ inline constexpr std::uint64_t no_limit = std::numeric_limits<std::uint64_t>::ma
 /// and REPORT frames that wait for the next message end, and what has come back.
 class load_connection {
 public:
-  load_connection(unique_fd fd, std::size_t index, const traffic& stream, bool masked);
+  load_connection(byte_stream peer, std::size_t index, const traffic& stream, bool masked);
 
-  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] int fd() const noexcept { return peer_.fd(); }
   [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
   [[nodiscard]] std::uint64_t limit() const noexcept { return limit_; }
   [[nodiscard]] reply_reader& replies() noexcept { return replies_; }
@@ -32,7 +33,7 @@ public:
 
   /// True while there is something that write() could hand over.
   [[nodiscard]] bool wants_to_write() const noexcept {
-    return position_ < limit_ || queued_sent_ < queued_.size();
+    return position_ < limit_ || queued_sent_ < queued_.size() || !peer_.flushed();
   }
 
   /// Hands stream bytes up to `target` (and queued frames where they belong) to the kernel, until
@@ -54,7 +55,7 @@ private:
   [[nodiscard]] failure lost(int error_number);
   bool send_queued();
 
-  unique_fd fd_;
+  byte_stream peer_;
   std::size_t index_;
   const traffic* stream_;
   bool masked_;

@@ -2,13 +2,16 @@
 byte."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+import unittest
 
 import peer
-from harness import WATCHDOG, ProgramTest, Serving, main, program, run
+from harness import WATCHDOG, ProgramTest, Serving, have_uring, main, program, run
 
 
 KINDS = ["binary", "ascii", "latin", "cjk", "emoji", "mixed"]
@@ -37,7 +40,15 @@ class UseTest(ProgramTest):
             ["load", "--port", "1", "--rate", "0"],
             ["load", "--port", "1", "--rate", "10", "--ping-pong"],
             ["load", "--port", "1", "--pid", "999999999"],
-            ["load", "--url", "wss://127.0.0.1:1"],
+            ["load", "--url", "wss://127.0.0.1:1", "--listen"],
+            ["load", "--url", "wss://127.0.0.1:1", "--ca", "/nowhere"],
+            ["load", "--url", "wss://127.0.0.1:1", "--ca", __file__, "--insecure"],
+            ["load", "--url", "wss://127.0.0.1:1", "--ca", __file__],
+            ["load", "--url", "ws://127.0.0.1:1", "--tls"],
+            ["load", "--url", "ws://127.0.0.1:1", "--insecure"],
+            ["load", "--port", "1", "--tls12"],
+            ["sink", "--port", "0", "--certificate", __file__],
+            ["sink", "--port", "0", "--certificate", __file__, "--key", __file__],
             ["load", "--url", "http://127.0.0.1:1"],
             ["load", "--url", "ws://127.0.0.1:port"],
             ["load", "--url", "ws://[::1:80"],
@@ -240,6 +251,87 @@ class LoadTest(ProgramTest):
             self.assertEqual(process.returncode, 130, errors)
             if output:  # a slow receiver's report may not come in the time that is left for it
                 self.assertEqual(json.loads(output)["messages"], server.messages)
+
+
+@unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+class TlsTest(ProgramTest):
+    """Both ends over TLS, with a certificate made here."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.certificate = f"{cls.folder.name}/certificate.pem"
+        cls.identity = ["--certificate", cls.certificate, "--key", f"{cls.folder.name}/key.pem"]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", cls.identity[3],
+             "-out", cls.certificate],
+            capture_output=True, check=True,
+        )  # fmt: skip
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def backends(self):
+        return ["epoll"] + (["uring"] if have_uring() else [])
+
+    def test_a_sink_counts_everything_that_was_sent(self):
+        for backend in self.backends():
+            for more in ([], ["--tls12"]):
+                with self.subTest((backend, more)):
+                    with Serving("sink", "--backend", backend, *self.identity) as sink:
+                        result = self.load(
+                            sink.port, "--tls", "--ca", self.certificate, *more, "--kind", "mixed",
+                            "--size", "0,6,125,126,5000,70000,1M", "--messages", 301,
+                            "--connections", 5, "--fragment", 9000, "--ping-every", 11,
+                        )  # fmt: skip
+                    self.assertTrue(result["confirmed"] and result["tls"])
+                    self.assertEqual((sink.code, sink.errors), (0, ""))
+                    self.assertEqual(sink.totals, [5, 301, result["payload_bytes"]])
+
+    def test_echoes_come_back(self):
+        for backend in self.backends():
+            with self.subTest(backend):
+                with Serving("echo", "--backend", backend, *self.identity) as echo:
+                    self.load(
+                        echo.port, "--tls", "--insecure", "--expect", "echo", "--messages", 200,
+                        "--size", "1,5K,70000", "--connections", 3,
+                    )  # fmt: skip
+                    result = self.load(
+                        echo.port, "--tls", "--insecure", "--ping-pong", "--messages", 64
+                    )
+                self.assertEqual(result["round_trip_us"]["count"], 64)
+                self.assertEqual(echo.totals[:2], [4, 264])
+
+    def test_verification_is_on_unless_it_is_turned_off(self):
+        with Serving("sink", *self.identity) as sink:
+            url = f"wss://127.0.0.1:{sink.port}"
+            few = ["--messages", "3", "--quiet"]
+            trusting = ["--ca", self.certificate]
+            for arguments, said in (
+                ([], "--ca"),
+                ([*trusting, "--tls-name", "elsewhere.example"], "elsewhere.example"),
+            ):
+                done = run("load", "--url", url, *few, *arguments)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("certificate", done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assert_one_sentence(done.stderr)
+            for arguments in (trusting, [*trusting, "--tls-name", "localhost"], ["--insecure"]):
+                done = run("load", "--url", url, *few, *arguments)
+                self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sink.totals[0], 3)
+
+    def test_one_end_without_tls_is_told(self):
+        with Serving("sink", *self.identity) as sink:
+            said = self.load(sink.port, "--messages", 3, code=1)
+        self.assert_one_sentence(said)
+        with Serving("sink") as plain:
+            said = self.load(plain.port, "--tls", "--insecure", "--messages", 3, code=1)
+        self.assertIn("TLS handshake", said)
+        self.assert_one_sentence(said)
 
 
 if __name__ == "__main__":

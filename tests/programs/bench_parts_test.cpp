@@ -247,11 +247,15 @@ TEST(endpoint, urls) {
   const endpoint plain = parse_url("ws://example.org");
   EXPECT_EQ(plain.authority(), "example.org:80");
   EXPECT_EQ(plain.path, "/");
+  EXPECT_FALSE(plain.secure);
+  const endpoint secure = parse_url("wss://example.org/a");
+  EXPECT_TRUE(secure.secure);
+  EXPECT_EQ(secure.port, 443);
   const endpoint full = parse_url("ws://[::1]:9000/a/b?c=d");
   EXPECT_EQ(full.host, "::1");
   EXPECT_EQ(full.authority(), "[::1]:9000");
   EXPECT_EQ(full.path, "/a/b?c=d");
-  for (const char* bad : {"", "ws:", "wss://a", "ws://", "ws://:80", "ws://a:0", "ws://a:65536",
+  for (const char* bad : {"", "ws:", "wss://", "ws://", "ws://:80", "ws://a:0", "ws://a:65536",
                           "ws://a:", "ws://a:1x", "ws://[::1", "ws://[::1]x"}) {
     EXPECT_THROW((void)parse_url(bad), failure) << bad;
   }

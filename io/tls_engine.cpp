@@ -154,7 +154,24 @@ struct tls_callbacks {
     return X509_V_ERR_CERT_REJECTED;
   }
 
+  static void drop_last(STACK_OF(X509) * chain, int kept) noexcept {
+    while (sk_X509_num(chain) > kept) { // -1 for none
+      ::X509_free(sk_X509_pop(chain));
+    }
+  }
+
+  // Once it is verified nobody asks for the chain, but OpenSSL keeps it as long as the connection:
+  // some 3 KiB for each certificate above the peer's own. A session that was taken up may be
+  // another connection's as well; its chain is gone already.
+  static void forget_chain(SSL* ssl) noexcept {
+    if (::SSL_session_reused(ssl) == 0) {
+      drop_last(::SSL_get_peer_cert_chain(ssl), 1);
+      drop_last(::SSL_get0_verified_chain(ssl), 0);
+    }
+  }
+
   static int new_session(SSL* ssl, SSL_SESSION* session) noexcept {
+    forget_chain(ssl); // before others see the session
     auto& engine = *static_cast<tls_engine*>(SSL_get_app_data(ssl));
     engine.context_->keep_session(engine.peer_.view(), session);
     return 1; // the reference is ours now
@@ -315,6 +332,7 @@ tls_status tls_engine::handshake() noexcept {
   ::ERR_clear_error();
   const int returned = ::SSL_do_handshake(ssl_);
   if (returned == 1) {
+    tls_callbacks::forget_chain(ssl_);
     return tls_status::done;
   }
   const tls_status status = ended(returned, error::tls_handshake);

@@ -20,8 +20,9 @@ using fuzz::outcome;
 
 constexpr std::size_t max_wire_bytes = 768;
 constexpr std::size_t most_pieces = 300; // of the stream, a turn of the loop each
-// TLS of a connection, the library's part: engine, queues of ciphertext, a block to decrypt into.
-constexpr std::size_t tls_bytes = std::size_t{160} << 10;
+// TLS of a connection, the library's part: engine, queues of ciphertext, buffers to decrypt into,
+// for which the pool may grow once. A buffer for each piece would be three times of that.
+constexpr std::size_t tls_bytes = std::size_t{400} << 10;
 
 struct plan {
   fuzz::link_settings link;

@@ -65,6 +65,20 @@ stream& stream::operator=(stream&& other) noexcept {
   return *this;
 }
 
+bool stream::addresses(sockaddr_storage& local, sockaddr_storage& remote) const noexcept {
+  sockaddr_storage ours{};
+  sockaddr_storage theirs{};
+  socklen_t our_bytes = sizeof(ours);
+  socklen_t their_bytes = sizeof(theirs);
+  if (::getsockname(socket_.fd, reinterpret_cast<sockaddr*>(&ours), &our_bytes) != 0 ||
+      ::getpeername(socket_.fd, reinterpret_cast<sockaddr*>(&theirs), &their_bytes) != 0) {
+    return false;
+  }
+  local = ours;
+  remote = theirs;
+  return true;
+}
+
 error stream::read(loop& on, slice_queue& inbox, time_point deadline,
                    cancel_source* cancel) noexcept {
   if (!is_open()) {

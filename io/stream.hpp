@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <span>
 
+struct sockaddr_storage;
+
 namespace sluice::io {
 
 /// Picks the size of the next receive buffer from what the last reads were like.
@@ -40,6 +42,8 @@ public:
   [[nodiscard]] bool is_open() const noexcept { return socket_.fd >= 0; }
   /// -1 when closed. For options and tests; reading and writing it upsets the stream.
   [[nodiscard]] int descriptor() const noexcept { return socket_.fd; }
+  /// Its two ends; false, and nothing written, when it is closed or has lost its peer.
+  [[nodiscard]] bool addresses(sockaddr_storage& local, sockaddr_storage& remote) const noexcept;
 
   /// Makes the stream a TLS client's and shakes hands. What was read of it before (the answer of a
   /// proxy) is the caller's; TLS begins behind it. Nobody else may be inside a call. Returns none,
@@ -51,6 +55,7 @@ public:
   [[nodiscard]] bool is_tls() const noexcept { return tls_ != nullptr; }
   /// Only when is_tls(). Any thread.
   [[nodiscard]] tls_facts tls() const noexcept { return tls_->facts(); }
+  [[nodiscard]] tls_certificate certificate() const noexcept { return tls_->certificate(); }
 
   /// Waits for bytes and appends them to `inbox` as one slice. Picks the buffer class from what the
   /// last reads were like. Returns none (inbox has grown), end_of_stream (FIN), connection_lost,

@@ -39,6 +39,11 @@ tls_facts tls_channel::facts() noexcept {
           engine_->protocol_version(), engine_->cipher_bits()};
 }
 
+tls_certificate tls_channel::certificate() noexcept {
+  const std::lock_guard lock(mutex_);
+  return engine_->certificate();
+}
+
 bool tls_channel::has_unsent() noexcept {
   const std::lock_guard lock(mutex_);
   return !writing_ && !lost_ && (!unsent_.empty() || !engine_->output().empty());

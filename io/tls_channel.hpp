@@ -56,6 +56,7 @@ public:
   /// After failed: see tls_engine::reason().
   [[nodiscard]] error reason() noexcept;
   [[nodiscard]] tls_facts facts() noexcept;
+  [[nodiscard]] tls_certificate certificate() noexcept;
   /// Ciphertext waits to be sent, and nobody is sending.
   [[nodiscard]] bool has_unsent() noexcept;
 

@@ -468,4 +468,8 @@ std::size_t tls_engine::peer_certificate(std::span<std::byte> to) const noexcept
   return static_cast<std::size_t>(count);
 }
 
+tls_certificate tls_engine::certificate() const noexcept {
+  return tls_certificate(::SSL_get1_peer_certificate(ssl_));
+}
+
 } // namespace sluice::io

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/memory.hpp"
 #include "core/slice_queue.hpp"
+#include "io/tls_certificate.hpp"
 #include "io/tls_context.hpp"
 
 #include <cstddef>
@@ -110,6 +111,8 @@ public:
   [[nodiscard]] const char* cipher() const noexcept;   // its name; static storage
   /// DER into `to` if it fits; returns its size, 0 if the peer has shown none.
   [[nodiscard]] std::size_t peer_certificate(std::span<std::byte> to) const noexcept;
+  /// None if the peer has shown none.
+  [[nodiscard]] tls_certificate certificate() const noexcept;
 
 private:
   tls_engine(const tls_context_ref& context, std::uint32_t ignored_faults) noexcept

@@ -137,6 +137,9 @@ constexpr row rows[] = {
      dword_option::enable_http_protocol},
     {WINHTTP_OPTION_IPV6_FAST_FALLBACK, on_session, on_session, shape::dword,
      dword_option::ipv6_fast_fallback},
+    {WINHTTP_OPTION_CONNECTION_INFO, none, on_request, shape::special},
+    {WINHTTP_OPTION_SECURITY_CERTIFICATE_STRUCT, none, on_request, shape::special}, // TLS-12
+    {WINHTTP_OPTION_SECURITY_KEY_BITNESS, none, on_request, shape::special},
     {SLUICE_OPTION_BACKEND_NAME, none, on_all, shape::special},
     {SLUICE_OPTION_KERNEL_NAME, none, on_all, shape::special},
     {SLUICE_OPTION_TLS_CA_FILE, on_session, none, shape::special},

@@ -189,16 +189,6 @@ DWORD take_decoded(std::string_view text, secret_text& to) noexcept {
   return code;
 }
 
-// A list for the caller, who frees it with GlobalFree.
-LPWSTR give_list(std::string_view list) noexcept {
-  const std::size_t count = wide_count(list);
-  auto* const given = static_cast<LPWSTR>(memory::allocate((count + 1) * sizeof(WCHAR)));
-  if (given != nullptr) {
-    *write_wide(given, list) = L'\0';
-  }
-  return given;
-}
-
 } // namespace
 
 DWORD proxy_settings::set(DWORD access_type, const WCHAR* servers, const WCHAR* bypass) noexcept {
@@ -359,8 +349,8 @@ DWORD proxy_settings::query_option(void* buffer, DWORD* length) const noexcept {
   info.dwAccessType = named_ ? WINHTTP_ACCESS_TYPE_NAMED_PROXY : WINHTTP_ACCESS_TYPE_NO_PROXY;
   const bool fits = buffer != nullptr && *length >= sizeof(info);
   if (fits && named_) {
-    info.lpszProxy = give_list(servers_.view());
-    info.lpszProxyBypass = bypass_.empty() ? nullptr : give_list(bypass_.view());
+    info.lpszProxy = allocate_wide(servers_.view());
+    info.lpszProxyBypass = bypass_.empty() ? nullptr : allocate_wide(bypass_.view());
     if (info.lpszProxy == nullptr || (info.lpszProxyBypass == nullptr && !bypass_.empty())) {
       memory::release(info.lpszProxy);
       return ERROR_NOT_ENOUGH_MEMORY;

@@ -152,6 +152,12 @@ DWORD request::query_option(DWORD option, void* buffer, DWORD* length) noexcept 
     const std::lock_guard guard(lock_);
     return users_.query_option(option, buffer, length);
   }
+  case WINHTTP_OPTION_CONNECTION_INFO:
+  case WINHTTP_OPTION_SECURITY_CERTIFICATE_STRUCT:
+  case WINHTTP_OPTION_SECURITY_KEY_BITNESS: { // TLS-12
+    const std::lock_guard guard(lock_);
+    return facts_.query_option(option, buffer, length);
+  }
   case SLUICE_OPTION_TLS_VERSION:
     return give_value(tls_version_.load(std::memory_order_relaxed), buffer, length);
   case WINHTTP_OPTION_HTTP_PROTOCOL_USED: // HSK-08: always HTTP/1.1

@@ -6,6 +6,7 @@
 #include "io/cancel.hpp"
 #include "io/stream.hpp"
 #include "winhttp/connection.hpp"
+#include "winhttp/connection_facts.hpp"
 #include "winhttp/credentials.hpp"
 #include "winhttp/header_list.hpp"
 #include "winhttp/object.hpp"
@@ -263,6 +264,7 @@ private:
   header_list headers_; // written by anyone under lock_, as the next two
   proxy_settings proxies_;
   credential_store users_;
+  connection_facts facts_; // of the last connection
   request_target original_;
   request_target current_; // the last hop, after redirects
   memory::growable<char> current_verb_;

@@ -49,12 +49,20 @@ DWORD request::connect() noexcept {
                                       dwords_.timeout(dword_option::connect_timeout)};
   security_.store(0, std::memory_order_relaxed);
   tls_version_.store(0, std::memory_order_relaxed);
+  {
+    const std::lock_guard guard(lock_);
+    facts_.forget();
+  }
   const io::connect_target first = route_.used()
                                        ? io::connect_target{route_.host.data(), route_.port}
                                        : io::connect_target{current_.host.data(), current_.port};
   const error failed = io::connect(*on, first, timeouts, &cancel_, &observer, transport_);
   if (failed != error::none) {
     return to_win32(failed);
+  }
+  {
+    const std::lock_guard guard(lock_);
+    facts_.note_addresses(transport_);
   }
   DWORD code = ERROR_SUCCESS;
   if (route_.secure) {
@@ -116,6 +124,8 @@ DWORD request::start_tls(io::loop& on, const proxy_route* with_proxy) noexcept {
                          ? WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3
                          : WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2,
                      std::memory_order_relaxed);
+  const std::lock_guard guard(lock_);
+  facts_.note_tls(transport_);
   return ERROR_SUCCESS;
 }
 

@@ -113,6 +113,15 @@ WCHAR* write_wide(WCHAR* to, std::string_view bytes) noexcept {
   return to;
 }
 
+LPWSTR allocate_wide(std::string_view bytes) noexcept {
+  const std::size_t count = wide_count(bytes);
+  auto* const given = static_cast<LPWSTR>(memory::allocate((count + 1) * sizeof(WCHAR)));
+  if (given != nullptr) {
+    *write_wide(given, bytes) = L'\0';
+  }
+  return given;
+}
+
 void append_decimal(memory::growable<char>& to, std::uint64_t value) noexcept {
   char digits[20];
   std::size_t at = sizeof(digits);

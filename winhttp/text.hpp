@@ -26,6 +26,10 @@ void append_wide(memory::growable<WCHAR>& to, std::string_view bytes) noexcept;
 /// the end.
 WCHAR* write_wide(WCHAR* to, std::string_view bytes) noexcept;
 
+/// The same with a NUL behind it, for the application, which frees it with GlobalFree or LocalFree;
+/// nullptr: no memory.
+[[nodiscard]] LPWSTR allocate_wide(std::string_view bytes) noexcept;
+
 /// ASCII only, in any locale.
 template <typename Char> [[nodiscard]] constexpr Char to_lower(Char c) noexcept {
   return c >= Char{'A'} && c <= Char{'Z'} ? static_cast<Char>(c + ('a' - 'A')) : c;

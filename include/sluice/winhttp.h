@@ -590,6 +590,14 @@ BOOLAPI WinHttpAddRequestHeaders(_In_ HINTERNET request, _In_ LPCWSTR headers,
 ///                                                       GlobalFree. Never DEFAULT_PROXY when read
 ///   USERNAME, PASSWORD,                          R      strings, for Basic; the answer to the
 ///   PROXY_USERNAME, PROXY_PASSWORD                      first 401 or 407 that asks for it
+///   CONNECTION_INFO                              r      WINHTTP_CONNECTION_INFO of the last
+///                                                       SendRequest; behind a proxy, the proxy's
+///   SECURITY_KEY_BITNESS                         r      bits of the key that encrypts
+///   SECURITY_CERTIFICATE_STRUCT                  r      WINHTTP_CERTIFICATE_INFO, names with CRLF
+///                                                       between their values; free both with
+///                                                       LocalFree. These three fail with
+///                                                       ERROR_WINHTTP_INCORRECT_HANDLE_STATE before
+///                                                       SendRequest, two of them without TLS
 ///   USER_AGENT                                   S      string
 ///   WORKER_THREAD_COUNT                          s c r  0
 /// Kept and read back without effect: CONNECT_RETRIES, MAX_CONNS_PER_SERVER,

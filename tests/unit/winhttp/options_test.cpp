@@ -3,6 +3,9 @@
 #include "backend_fixture.hpp"
 #include "support/winhttp_client.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -91,6 +94,56 @@ codes set_on_all(const all_kinds& on, DWORD option, DWORD value) {
 codes query_on_all(const all_kinds& on, DWORD option) {
   return {query_code(on.c.session, option), query_code(on.c.connection, option),
           query_code(on.c.request, option), query_code(on.socket, option)};
+}
+
+// The port of an address that is 127.0.0.1, or 0.
+std::uint16_t loopback_port(const SOCKADDR_STORAGE& of) {
+  sockaddr_in address{};
+  std::memcpy(&address, &of, sizeof(address));
+  return of.ss_family == AF_INET && address.sin_addr.s_addr == htonl(INADDR_LOOPBACK)
+             ? ntohs(address.sin_port)
+             : std::uint16_t{0};
+}
+
+TEST_F(options, X_55_the_ends_of_the_connection_are_known_from_SendRequest_on) {
+  scripted_peer peer([](scripted_peer& on) {
+    peer_connection to = on.accept();
+    to.handshake();
+    to.expect_eof();
+  });
+  client c(peer.port());
+  WINHTTP_CONNECTION_INFO info{};
+  DWORD length = sizeof(info);
+  EXPECT_EQ(query_bytes(c.request, WINHTTP_OPTION_CONNECTION_INFO, &info, &length),
+            DWORD{ERROR_WINHTTP_INCORRECT_HANDLE_STATE});
+  ASSERT_TRUE(c.upgrade() && c.send() && c.receive());
+  length = sizeof(info) - 1;
+  EXPECT_EQ(query_bytes(c.request, WINHTTP_OPTION_CONNECTION_INFO, &info, &length), wrong_size);
+  EXPECT_EQ(length, sizeof(info));
+  EXPECT_EQ(info.cbSize, 0u);
+  const unique_handle socket(WinHttpWebSocketCompleteUpgrade(c.request, 0));
+  ASSERT_EQ(query_bytes(c.request, WINHTTP_OPTION_CONNECTION_INFO, &info, &length), ok);
+  EXPECT_EQ(info.cbSize, sizeof(info));
+  EXPECT_EQ(loopback_port(info.RemoteAddress), peer.port());
+  EXPECT_NE(loopback_port(info.LocalAddress), 0);
+  // TLS-12: nothing of TLS is known about a connection without it.
+  for (const DWORD option : {DWORD{WINHTTP_OPTION_SECURITY_KEY_BITNESS},
+                             DWORD{WINHTTP_OPTION_SECURITY_CERTIFICATE_STRUCT}}) {
+    WINHTTP_CERTIFICATE_INFO certificate{};
+    length = sizeof(certificate);
+    EXPECT_EQ(query_bytes(c.request, option, &certificate, &length),
+              DWORD{ERROR_WINHTTP_INCORRECT_HANDLE_STATE});
+    EXPECT_EQ(length, sizeof(certificate));
+  }
+  for (const DWORD option :
+       {DWORD{WINHTTP_OPTION_CONNECTION_INFO}, DWORD{WINHTTP_OPTION_SECURITY_KEY_BITNESS},
+        DWORD{WINHTTP_OPTION_SECURITY_CERTIFICATE_STRUCT}}) {
+    EXPECT_EQ(query_code(c.session, option), wrong_kind);
+    EXPECT_EQ(query_code(c.connection, option), wrong_kind);
+    EXPECT_EQ(query_code(socket, option), wrong_kind);
+    EXPECT_EQ(set_dword(c.request, option, 0), read_only);
+    EXPECT_EQ(set_dword(c.session, option, 0), wrong_kind);
+  }
 }
 
 TEST_F(options, OPT_01_OPT_05_OPT_08_OPT_12_to_OPT_20_which_kind_takes_which_option) {

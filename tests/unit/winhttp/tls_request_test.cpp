@@ -3,6 +3,7 @@
 #include "tls_fixture.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 namespace sluice::test {
 namespace {
@@ -39,6 +40,59 @@ TEST_F(tls_requests, TLS_01_flags_and_version_are_reported_after_the_exchange) {
                                                              SECURITY_FLAG_SECURE |
                                                              SECURITY_FLAG_STRENGTH_STRONG);
   EXPECT_EQ(client.query(SLUICE_OPTION_TLS_VERSION), WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_3);
+  client.request.reset();
+}
+
+// Days from now.
+double days_until(const FILETIME& time) {
+  const std::uint64_t ticks = std::uint64_t{time.dwHighDateTime} << 32 | time.dwLowDateTime;
+  const auto since_1970 = static_cast<double>(ticks) / 1e7 - 11'644'473'600.0; // 100 ns since 1601
+  return (since_1970 - static_cast<double>(std::time(nullptr))) / 86400;
+}
+
+TEST_F(tls_requests, TLS_12_the_certificate_and_the_key_are_described_after_SendRequest) {
+  const test_identity identity = tls_test_authority().issue(
+      {.common_name = "tunnel \u00FC\r\nof a mole", .valid_from_days = -3, .valid_to_days = 40});
+  scripted_peer peer([&](scripted_peer& on) { serve_tls(on, {.identity = identity}); });
+  secure_client client(peer.port());
+  WINHTTP_CERTIFICATE_INFO info{};
+  DWORD length = sizeof(info);
+  DWORD bits = 1;
+  DWORD bits_length = sizeof(bits);
+  const auto query = [&] {
+    length = sizeof(info);
+    return WinHttpQueryOption(client.request, WINHTTP_OPTION_SECURITY_CERTIFICATE_STRUCT, &info,
+                              &length);
+  };
+  EXPECT_FALSE(query());
+  EXPECT_EQ(GetLastError(), DWORD{ERROR_WINHTTP_INCORRECT_HANDLE_STATE}) << "X-55";
+  EXPECT_FALSE(
+      WinHttpQueryOption(client.request, WINHTTP_OPTION_SECURITY_KEY_BITNESS, &bits, &bits_length));
+  EXPECT_EQ(GetLastError(), DWORD{ERROR_WINHTTP_INCORRECT_HANDLE_STATE}) << "X-55";
+  EXPECT_EQ(bits, 1u);
+
+  ASSERT_EQ(client.send(), 0u);
+  EXPECT_EQ(client.query(WINHTTP_OPTION_SECURITY_KEY_BITNESS), 256u);
+  length = sizeof(info) - 1;
+  EXPECT_FALSE(WinHttpQueryOption(client.request, WINHTTP_OPTION_SECURITY_CERTIFICATE_STRUCT, &info,
+                                  &length));
+  EXPECT_EQ(GetLastError(), DWORD{ERROR_INSUFFICIENT_BUFFER});
+  EXPECT_EQ(length, sizeof(info));
+  EXPECT_EQ(info.lpszSubjectInfo, nullptr);
+
+  ASSERT_EQ(client.receive(), 0u);
+  const unique_handle socket(WinHttpWebSocketCompleteUpgrade(client.request, 0));
+  ASSERT_NE(socket.get(), nullptr);
+  ASSERT_TRUE(query()) << GetLastError(); // the connection is the socket's now
+  EXPECT_EQ(length, sizeof(info));
+  EXPECT_STREQ(info.lpszSubjectInfo, L"tunnel \u00FC??of a mole"); // one line, whatever is in it
+  EXPECT_EQ(std::wstring(info.lpszIssuerInfo).rfind(L"Test Intermediate", 0), 0u);
+  EXPECT_NEAR(days_until(info.ftStart), -3, 0.5);
+  EXPECT_NEAR(days_until(info.ftExpiry), 40, 0.5);
+  EXPECT_EQ(info.dwKeySize, 256u);
+  EXPECT_EQ(info.lpszProtocolName, nullptr);
+  LocalFree(info.lpszSubjectInfo);
+  LocalFree(info.lpszIssuerInfo);
   client.request.reset();
 }
 

@@ -299,7 +299,7 @@ TEST_F(websocket_control, CTL_09_a_failed_keep_alive_fails_the_link) {
   EXPECT_EQ(send(pair.handle(), binary_message, "x"), ERROR_WINHTTP_CONNECTION_ERROR);
 }
 
-TEST(websocket_keepalive_default, X_36_from_the_environment) {
+TEST(websocket_keepalive_default, CTL_11_X_36_from_the_environment) {
   using winhttp::decision::keepalive_ms_from;
   EXPECT_EQ(keepalive_ms_from(nullptr), 30000u);
   EXPECT_EQ(keepalive_ms_from(""), 30000u);

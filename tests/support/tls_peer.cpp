@@ -109,6 +109,7 @@ tls_peer_end::tls_peer_end(const tls_server_settings& how) : state_(new state) {
   SSL_CTX_set_min_proto_version(context, how.lowest_version);
   SSL_CTX_set_max_proto_version(context, how.highest_version);
   SSL_CTX_set_num_tickets(context, how.tickets);
+  check(how.suites == nullptr || SSL_CTX_set_ciphersuites(context, how.suites) == 1, "suites");
   SSL_CTX_set_alpn_select_cb(context, &choose_http11, nullptr);
   use_common_ticket_keys(context);
   if (!how.demanded_client_authority.empty()) {

@@ -18,6 +18,7 @@ struct tls_server_settings {
   int highest_version = 0;
   std::size_t tickets = 2;                 // sent behind the handshake of TLS 1.3
   std::string demanded_client_authority{}; // PEM: a client needs a certificate of it
+  const char* suites = nullptr;            // of TLS 1.3, as OpenSSL names them; nullptr: all
 };
 
 /// What a TLS client of a test is like.

@@ -130,6 +130,7 @@ std::vector<cell> compare(const compare_settings& settings, const stop_request& 
                                           settings.verbose);
           load_settings load = work.load;
           load.server = receiver.where();
+          load.tls.insecure = true; // we have started it ourselves
           load.run_seconds = settings.run_seconds;
           load.warmup_seconds = settings.warmup_seconds;
           load.messages = settings.messages;

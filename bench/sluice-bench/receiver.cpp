@@ -65,11 +65,19 @@ std::size_t message_wire_bytes(const traffic_settings& traffic) {
   return total;
 }
 
+constexpr std::string_view tls_suffix = "+tls";
+
+std::string_view without_tls(std::string_view name) {
+  const bool secure =
+      name.size() > tls_suffix.size() && name.substr(name.size() - tls_suffix.size()) == tls_suffix;
+  return secure ? name.substr(0, name.size() - tls_suffix.size()) : name;
+}
+
 std::vector<std::string> own_command(const receiver_spec& spec, const workload& work) {
   std::vector<std::string> command{"/proc/self/exe"};
   const load_settings& load = work.load;
   if (!spec.is_floor()) {
-    const sluice_choice choice = *parse_sluice(spec.name);
+    const sluice_choice choice = *parse_sluice(without_tls(spec.name));
     const bool multishot = choice.backend == "multishot";
     command.insert(command.end(), {load.ping_pong ? "echo" : "sink", "--port", "0", "--backend",
                                    multishot ? "uring" : choice.backend, "--take", choice.take});
@@ -78,6 +86,9 @@ std::vector<std::string> own_command(const receiver_spec& spec, const workload& 
     }
     if (!choice.busy_poll_us.empty()) {
       command.insert(command.end(), {"--busy-poll", choice.busy_poll_us});
+    }
+    if (spec.secure) {
+      command.insert(command.end(), {"--certificate", spec.certificate, "--key", spec.key});
     }
     return command;
   }
@@ -137,7 +148,8 @@ receiver_spec receiver_named(std::string_view name) {
   made.name = name;
   const bool floor = name == "bare-recv" || name == "bare-epoll" || name == "bare-ring" ||
                      name == "bare-ring-oneshot";
-  if (!floor && !parse_sluice(name)) {
+  made.secure = without_tls(name) != name;
+  if (!floor && !parse_sluice(without_tls(name))) {
     throw failure("there is no receiver '" + std::string(name) +
                       "'; sluice-bench run --help shows the names",
                   exit_bad_use);
@@ -190,6 +202,7 @@ running_receiver::running_receiver(const receiver_spec& spec, const workload& wo
       throw failure(spec.name + " cannot serve here");
     }
     where_ = parse_host_port(line->substr(before.size()));
+    where_.secure = spec.secure;
   } else {
     {
       const unique_fd probe = listen_on("127.0.0.1", 0);

@@ -16,7 +16,8 @@ namespace sluice_bench {
 ///
 ///   uring-view, uring-copy, uring-message, epoll-view, epoll-copy, epoll-message, auto-view, ...,
 ///   multishot-view, ... (uring with multishot receives)
-///                       Sluice by backend and by how the data is taken; with @N: busy-polls N us
+///                       Sluice by backend and by how the data is taken; with @N: busy-polls N us;
+///                       with +tls at the end: over TLS
 ///   bare-recv           blocking recv, one connection only
 ///   bare-epoll          epoll and recv
 ///   bare-ring           io_uring, multishot; bare-ring-oneshot: a request per receive
@@ -27,6 +28,9 @@ struct receiver_spec {
   std::vector<std::string> peer_command; // empty: this program serves
   std::optional<endpoint> running;       // serves already, as process running_pid
   pid_t running_pid = 0;
+  bool secure = false; // it shows the certificate and uses the key
+  std::string certificate;
+  std::string key;
 
   [[nodiscard]] bool is_floor() const noexcept { return name.rfind("bare-", 0) == 0; }
 };

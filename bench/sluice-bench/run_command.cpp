@@ -16,6 +16,8 @@ struct run_options {
   std::vector<std::string> peers;
   std::string target;
   std::string target_name = "target";
+  std::string certificate;
+  std::string key;
   int pid = 0;
   bool json = false;
   bool quiet = false;
@@ -88,6 +90,13 @@ int run(run_options& options, stop_request& stop) {
                   exit_bad_use);
   }
   settings.receivers = chosen_receivers(options);
+  for (receiver_spec& spec : settings.receivers) {
+    if (spec.secure && options.certificate.empty()) {
+      throw failure(spec.name + " needs --certificate and --key", exit_bad_use);
+    }
+    spec.certificate = options.certificate;
+    spec.key = options.key;
+  }
   if (options.pid != 0) {
     (void)process_clock(options.pid); // says now what would fail later
   }
@@ -150,10 +159,19 @@ void add_run_command(CLI::App& program, command& chosen) {
           "What to measure: all, sluice, floors, or names: uring-view, uring-copy, "
           "uring-message, epoll-view, epoll-copy, epoll-message, auto-view and so on for "
           "the backend that a loop picks, multishot-view and so on for io_uring with multishot "
-          "receives (with @50: busy-polling for 50 us), bare-recv, bare-epoll, bare-ring, "
+          "receives (with @50: busy-polling for 50 us; with +tls at the end, as in "
+          "uring-view+tls: over TLS), bare-recv, bare-epoll, bare-ring, "
           "bare-ring-oneshot")
       ->delimiter(',')
       ->default_str("all");
+  CLI::Option* const certificate =
+      run_app->add_option("--certificate", options->certificate,
+                          "For receivers over TLS: PEM file of the certificate and its chain; the "
+                          "generator takes any");
+  CLI::Option* const key =
+      run_app->add_option("--key", options->key, "PEM file of its private key");
+  certificate->needs(key)->check(CLI::ExistingFile);
+  key->needs(certificate)->check(CLI::ExistingFile);
   run_app->add_option("--peer", options->peers,
                       "Measure another program too, as NAME=COMMAND; {port} becomes a free port, "
                       "{mode} sink or echo. It must answer REPORT as sluice-bench sink does");

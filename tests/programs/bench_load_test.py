@@ -324,6 +324,23 @@ class TlsTest(ProgramTest):
                 self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(sink.totals[0], 3)
 
+    def test_run_sets_tls_beside_plain(self):
+        names = [f"{b}-view{tls}" for b in self.backends() for tls in ("", "+tls")]
+        done = run(
+            "run", "--json", "--quiet", "--rounds", 2, "--warmup", 0, "--messages", 500,
+            "--workloads", "bin-1k,mixed-125-c5,pp-64", "--receivers", ",".join(names),
+            *self.identity,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        results = json.loads(done.stdout)["results"]
+        self.assertEqual(len(results), 3 * len(names))
+        for result in results:
+            self.assertNotIn("error", result)
+        for wrong in (["epoll-view+tls"], ["bare-epoll+tls", *self.identity]):
+            done = run("run", "--receivers", *wrong)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assert_one_sentence(done.stderr)
+
     def test_one_end_without_tls_is_told(self):
         with Serving("sink", *self.identity) as sink:
             said = self.load(sink.port, "--messages", 3, code=1)

@@ -243,7 +243,9 @@ SLUICE_EXPORT sluice_error sluice_loop_create(const sluice_loop_settings* settin
                                               sluice_loop** made);
 SLUICE_EXPORT void sluice_loop_destroy(sluice_loop* loop);
 SLUICE_EXPORT sluice_error sluice_loop_run(sluice_loop* loop);
-SLUICE_EXPORT void sluice_loop_stop(sluice_loop* loop); /* any thread, async-signal-safe */
+/* Any thread, async-signal-safe. The loop must be there until this has returned, and run may return
+   before it. */
+SLUICE_EXPORT void sluice_loop_stop(sluice_loop* loop);
 SLUICE_EXPORT int sluice_loop_descriptor(const sluice_loop* loop);
 SLUICE_EXPORT int sluice_loop_run_ready(sluice_loop* loop, size_t budget);
 SLUICE_EXPORT sluice_error sluice_loop_post(sluice_loop* loop, void (*task)(void* context),

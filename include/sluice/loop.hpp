@@ -60,7 +60,8 @@ public:
   error run() noexcept;
 
   /// Makes run() return after the turn it is in; if it is not running, the next run() returns after
-  /// one turn. Any thread; async-signal-safe.
+  /// one turn. Any thread; async-signal-safe. The loop must be there until stop() has returned, and
+  /// run() may return before it: a thread that closes the loop waits for the one that stopped it.
   void stop() noexcept;
 
   /// For a program with a loop of its own: polls readable (level-triggered) when run_ready() has

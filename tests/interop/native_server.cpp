@@ -177,6 +177,7 @@ native_server::native_server(const sluice::tls_config& tls) {
     if (failed == sluice::error::none) {
       static_cast<void>(on.run());
       on.stats(stats_);
+      stopped_.get_future().wait(); // the loop must be there until stop() has returned
     }
   });
   started.get_future().wait();
@@ -194,6 +195,7 @@ native_server::~native_server() {
 
 sluice::loop_stats native_server::finish() {
   loop_->stop();
+  stopped_.set_value();
   thread_.join();
   return stats_;
 }

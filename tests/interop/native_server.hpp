@@ -3,6 +3,7 @@
 #include "sluice/sluice.hpp"
 
 #include <cstdint>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -48,6 +49,7 @@ private:
   sluice::error failed_ = sluice::error::none;
   sluice::loop_stats stats_;
   sluice::loop* loop_ = nullptr; // the thread's; gone when it has ended
+  std::promise<void> stopped_;
   std::thread thread_;
 };
 

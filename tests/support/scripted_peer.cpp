@@ -609,7 +609,10 @@ watchdog::watchdog(int seconds)
         changed_.notify_all();
         if (!changed_.wait_for(guard, std::chrono::seconds(seconds),
                                [this] { return finished_; })) {
-          std::fprintf(stderr, "watchdog: a test hangs for more than %d s\n", seconds);
+          const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();
+          std::fprintf(stderr, "watchdog: %s.%s hangs for more than %d s\n",
+                       test != nullptr ? test->test_suite_name() : "?",
+                       test != nullptr ? test->name() : "a test", seconds);
           std::abort();
         }
       }) {

@@ -69,7 +69,7 @@ TEST_F(websocket_shutdown, SHD_03_X_28_the_reason_is_bytes) {
 TEST_F(websocket_shutdown, SHD_06_X_31_waits_for_a_send_in_flight) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string big = pattern_text(4u << 20);
   background sender([&] { EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS); });
@@ -160,7 +160,7 @@ TEST_F(websocket_shutdown, SHD_13_a_peer_that_never_reads) {
   pair_settings stuck;
   stuck.send_timeout = std::chrono::milliseconds(20);
   stuck.client_send_buffer_bytes = 4096;
-  stuck.peer_receive_buffer_bytes = 4096;
+  stuck.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(stuck);
   // Whole frames until nothing more fits; the last one times out in the middle.
   while (send(pair.handle(), binary_message, pattern_text(1000)) == ERROR_SUCCESS) {
@@ -276,7 +276,7 @@ TEST_F(websocket_close, CLO_06_the_timer_runs_while_data_keeps_coming) {
 TEST_F(websocket_close, CLO_06_the_timer_covers_our_own_frame) {
   pair_settings stuck;
   stuck.client_send_buffer_bytes = 4096;
-  stuck.peer_receive_buffer_bytes = 4096;
+  stuck.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(stuck);
   set_close_timeout(pair, 20);
   // Pongs fill the way to the peer without failing the link.
@@ -367,7 +367,7 @@ TEST_F(websocket_close, CLO_21_the_receive_certainly_blocked) {
 TEST_F(websocket_close, CLO_23_a_send_in_flight) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string big = pattern_text(4u << 20);
   background sender([&] { EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS); });

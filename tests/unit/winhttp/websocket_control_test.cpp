@@ -66,7 +66,7 @@ TEST_F(websocket_control, CTL_01_every_pong_has_a_key_of_its_own) {
 TEST_F(websocket_control, CTL_01_never_inside_a_frame_of_a_blocked_send) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string big = pattern_text(4u << 20);
   DWORD sent = 77;
@@ -100,7 +100,7 @@ TEST_F(websocket_control, CTL_01_never_inside_a_frame_of_a_blocked_send) {
 TEST_F(websocket_control, CTL_01_a_pong_that_a_send_held_up_comes_by_itself) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   for (int round = 0; round < 20; ++round) {
     socket_pair pair(small);
     received got;
@@ -153,7 +153,7 @@ TEST_F(websocket_control, CTL_10_applications_neither_see_nor_send_pings) {
 TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string ping = make_frame(ping_opcode, std::string(125, 'f'));
   std::string flood;
@@ -187,7 +187,7 @@ TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read
 TEST_F(websocket_control, CTL_04_a_blocked_receive_goes_on_with_a_half_sent_pong) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   std::string flood;
   for (int i = 0; i < 1000; ++i) {
@@ -268,7 +268,7 @@ TEST_F(websocket_control, CTL_07_X_35_own_data_postpones_the_keep_alive) {
 TEST_F(websocket_control, CTL_06_a_peer_that_does_not_read_keep_alives_does_not_hang_receive) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   pair.object().set_keepalive(std::chrono::milliseconds(1));
   // Fill the way to the peer: a Send that does not come through keeps the wire.
@@ -358,7 +358,7 @@ TEST_F(websocket_control, X_19_no_second_close_frame_after_a_shutdown) {
 TEST_F(websocket_control, X_19_does_not_wait_for_a_peer_that_does_not_read) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   std::string flood;
   for (int i = 0; i < 1000; ++i) {

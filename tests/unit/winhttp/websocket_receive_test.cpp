@@ -141,7 +141,7 @@ TEST_F(websocket_receive, RCV_11_blocks_until_there_is_something) {
 TEST_F(websocket_receive, RCV_12_a_send_in_flight_does_not_matter) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string big = pattern_text(4u << 20);
   DWORD sent = 77;

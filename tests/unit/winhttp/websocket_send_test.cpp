@@ -144,7 +144,7 @@ TEST_F(websocket_send, SND_13_the_callers_buffer_is_not_modified) {
 TEST_F(websocket_send, SND_21_blocks_until_the_peer_reads) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string big = pattern_text(4u << 20);
   std::atomic<bool> returned{false};
@@ -163,7 +163,7 @@ TEST_F(websocket_send, SND_21_blocks_until_the_peer_reads) {
 TEST_F(websocket_send, SND_22_STA_02_X_17_a_second_send_is_refused) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(small);
   const std::string big = pattern_text(4u << 20);
   std::array<DWORD, 2> codes{77, 77};
@@ -259,7 +259,7 @@ TEST_F(websocket_send, SND_30_X_30_a_peer_that_never_reads) {
   pair_settings stuck;
   stuck.send_timeout = std::chrono::milliseconds(20);
   stuck.client_send_buffer_bytes = 4096;
-  stuck.peer_receive_buffer_bytes = 4096;
+  stuck.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(stuck);
   const std::string big = pattern_text(4u << 20);
   received got;
@@ -278,7 +278,7 @@ TEST_F(websocket_send, X_30_slow_progress_is_progress) {
   pair_settings slow;
   slow.send_timeout = std::chrono::milliseconds(2000);
   slow.client_send_buffer_bytes = 4096;
-  slow.peer_receive_buffer_bytes = 65536; // with less the kernel drops segments and backs off
+  slow.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(slow);
   const std::string big = pattern_text(300000);
   DWORD sent = 77;
@@ -300,7 +300,7 @@ TEST_F(websocket_send, X_30_slow_progress_is_progress) {
 TEST_F(websocket_send, X_30_TMO_05_slow_progress_behind_a_full_send_buffer_is_progress) {
   pair_settings slow;
   slow.send_timeout = std::chrono::milliseconds(500);
-  slow.peer_receive_buffer_bytes = 65536;
+  slow.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(slow);
   const std::string big = pattern_text(8u << 20);
   std::atomic<bool> returned{false};

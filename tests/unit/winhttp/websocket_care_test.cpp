@@ -267,7 +267,7 @@ TEST_F(websocket_care, RCV_20_RCV_21_the_end_of_the_stream_comes_behind_earlier_
 TEST_F(websocket_care, CTL_04_a_peer_that_does_not_read_its_pongs) {
   pair_settings small = looked_after();
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
   std::string flood;
   for (int i = 0; i < 1000; ++i) {

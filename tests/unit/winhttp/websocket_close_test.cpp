@@ -160,7 +160,7 @@ TEST_F(websocket_shutdown, SHD_13_a_peer_that_never_reads) {
   pair_settings stuck;
   stuck.send_timeout = std::chrono::milliseconds(20);
   stuck.client_send_buffer_bytes = 4096;
-  stuck.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  stuck.peer_receive_buffer_bytes = 4096;
   socket_pair pair(stuck);
   // Whole frames until nothing more fits; the last one times out in the middle.
   while (send(pair.handle(), binary_message, pattern_text(1000)) == ERROR_SUCCESS) {
@@ -276,7 +276,7 @@ TEST_F(websocket_close, CLO_06_the_timer_runs_while_data_keeps_coming) {
 TEST_F(websocket_close, CLO_06_the_timer_covers_our_own_frame) {
   pair_settings stuck;
   stuck.client_send_buffer_bytes = 4096;
-  stuck.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  stuck.peer_receive_buffer_bytes = 4096;
   socket_pair pair(stuck);
   set_close_timeout(pair, 20);
   // Pongs fill the way to the peer without failing the link.

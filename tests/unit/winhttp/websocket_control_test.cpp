@@ -153,7 +153,7 @@ TEST_F(websocket_control, CTL_10_applications_neither_see_nor_send_pings) {
 TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
   const std::string ping = make_frame(ping_opcode, std::string(125, 'f'));
   std::string flood;
@@ -187,7 +187,7 @@ TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read
 TEST_F(websocket_control, CTL_04_a_blocked_receive_goes_on_with_a_half_sent_pong) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
   std::string flood;
   for (int i = 0; i < 1000; ++i) {
@@ -358,7 +358,7 @@ TEST_F(websocket_control, X_19_no_second_close_frame_after_a_shutdown) {
 TEST_F(websocket_control, X_19_does_not_wait_for_a_peer_that_does_not_read) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
   std::string flood;
   for (int i = 0; i < 1000; ++i) {

@@ -41,8 +41,9 @@ inline constexpr unsigned pong_opcode = 0xA;
 /// The payload of a close frame.
 [[nodiscard]] std::string close_payload_text(unsigned status, std::string_view reason = {});
 
-/// Little for a peer to receive into, yet not less: with 4 KiB the kernel drops segments on
-/// loopback and tries again after ever longer pauses, on a busy machine after minutes.
+/// Little for a peer that is sent megabytes and reads them later. With 4 KiB the kernel may drop
+/// segments on loopback and try again only after a pause, for minutes in all; that is for peers
+/// that read little or nothing.
 inline constexpr int small_receive_buffer_bytes = 65536;
 
 struct pair_settings {

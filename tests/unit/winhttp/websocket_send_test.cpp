@@ -259,7 +259,7 @@ TEST_F(websocket_send, SND_30_X_30_a_peer_that_never_reads) {
   pair_settings stuck;
   stuck.send_timeout = std::chrono::milliseconds(20);
   stuck.client_send_buffer_bytes = 4096;
-  stuck.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  stuck.peer_receive_buffer_bytes = 4096;
   socket_pair pair(stuck);
   const std::string big = pattern_text(4u << 20);
   received got;

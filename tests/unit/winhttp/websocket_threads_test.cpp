@@ -18,7 +18,7 @@ using websocket_threads = websocket_test;
 pair_settings small_buffers() {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  small.peer_receive_buffer_bytes = 4096;
   return small;
 }
 

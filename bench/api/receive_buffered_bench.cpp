@@ -4,11 +4,9 @@
 // api/floor/memcpy/<payload bytes>: the copies of the same bytes alone.
 // time_per_message is the figure; an iteration is a 64 KiB slice of messages, one message at least.
 
-#include "core/memory.hpp"
+#include "bench/api/bare_socket.hpp"
 #include "support/frames.hpp"
 #include "support/slices.hpp"
-#include "winhttp/handle_table.hpp"
-#include "winhttp/websocket.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -54,29 +52,10 @@ void count(benchmark::State& state, const traffic& sent) {
       benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
-/// A WebSocket handle without a connection.
-class bare_socket {
-public:
-  bare_socket() {
-    object_ = memory::create<winhttp::websocket>();
-    handle_ = object_ == nullptr ? nullptr : winhttp::open_handle(*object_);
-  }
-  ~bare_socket() { (void)winhttp::close_handle(handle_); }
-  bare_socket(const bare_socket&) = delete;
-  bare_socket& operator=(const bare_socket&) = delete;
-
-  [[nodiscard]] HINTERNET handle() const noexcept { return handle_; }
-  [[nodiscard]] slice_queue& inbox() noexcept { return object_->inbox(); }
-
-private:
-  winhttp::websocket* object_ = nullptr;
-  HINTERNET handle_ = nullptr;
-};
-
 void receive_buffered(benchmark::State& state, content what, std::size_t payload_bytes) {
   traffic sent = messages_of(what, payload_bytes);
   test::lent_buffer_owner owner(sent.wire);
-  bare_socket socket;
+  bench::bare_socket socket;
   const auto expected = what == content::binary ? WINHTTP_WEB_SOCKET_BINARY_MESSAGE_BUFFER_TYPE
                                                 : WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE;
   bytes to(slice_bytes + 16);

@@ -8,11 +8,9 @@
 // not: two calls of SSL_read_ex for each frame, for its header and, straight into the caller's
 // memory, for its payload. It is what decrypting into the caller's buffer could at best be like.
 
+#include "bench/api/bare_socket.hpp"
 #include "bench/support/tls_pairs.hpp"
-#include "core/memory.hpp"
 #include "support/frames.hpp"
-#include "winhttp/handle_table.hpp"
-#include "winhttp/websocket.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -39,29 +37,10 @@ private:
   std::vector<std::byte> memory_;
 };
 
-// A WebSocket handle without a connection.
-class bare_socket {
-public:
-  bare_socket() {
-    object_ = memory::create<winhttp::websocket>();
-    handle_ = object_ == nullptr ? nullptr : winhttp::open_handle(*object_);
-  }
-  ~bare_socket() { (void)winhttp::close_handle(handle_); }
-  bare_socket(const bare_socket&) = delete;
-  bare_socket& operator=(const bare_socket&) = delete;
-
-  [[nodiscard]] HINTERNET handle() const noexcept { return handle_; }
-  [[nodiscard]] slice_queue& inbox() noexcept { return object_->inbox(); }
-
-private:
-  winhttp::websocket* object_ = nullptr;
-  HINTERNET handle_ = nullptr;
-};
-
 struct receiver {
   bench::our_pair tls;
   plain_buffer plain;
-  bare_socket socket;
+  bench::bare_socket socket;
 
   // CPU seconds, or -1 when bytes are missing.
   double receive(std::vector<std::string>& wire, std::vector<std::byte>& to, std::size_t messages,

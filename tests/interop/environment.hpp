@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tests/interop/common.hpp"
 #include "tests/interop/peer_process.hpp"
 
 #include <cstddef>
@@ -26,8 +27,5 @@ extern std::unique_ptr<peer_process> proxy;
 /// Valid UTF-8 of exactly that many bytes, with characters of 1, 2, 3 and 4 bytes.
 [[nodiscard]] std::string text_of(std::size_t bytes);
 [[nodiscard]] std::string binary_of(std::size_t bytes);
-
-/// As the peers describe a message: kind, length, SHA-256.
-[[nodiscard]] std::string describe(bool text, const std::string& payload);
 
 } // namespace interop

@@ -4,23 +4,20 @@
 // shows as skipped, with the package; for the browser, the test fails.
 
 #include "tests/interop/client_process.hpp"
+#include "tests/interop/common.hpp"
 #include "tests/interop/native_server.hpp"
 #include "tests/support/temporary_file.hpp"
 #include "tests/support/test_ca.hpp"
 
 #include <gtest/gtest.h>
-#include <linux/io_uring.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -73,17 +70,6 @@ protected:
     X509_free(certificate);
     BIO_free(in);
     return reinterpret_cast<const char*>(text.data());
-  }
-
-  static bool io_uring_allowed() {
-    io_uring_params settings;
-    std::memset(&settings, 0, sizeof(settings));
-    settings.flags = IORING_SETUP_SINGLE_ISSUER | (1U << 13); // IORING_SETUP_DEFER_TASKRUN
-    const long ring = syscall(__NR_io_uring_setup, 4, &settings);
-    if (ring >= 0) {
-      close(static_cast<int>(ring));
-    }
-    return ring >= 0;
   }
 
   // GTEST_SKIP would let ctest say "passed".

@@ -1,6 +1,6 @@
 #include "tests/interop/native_server.hpp"
 
-#include <openssl/evp.h>
+#include "tests/interop/common.hpp"
 
 #include <array>
 #include <deque>
@@ -18,18 +18,6 @@ std::string string_of(std::span<const std::byte> bytes) {
 }
 
 } // namespace
-
-std::string describe(bool text, const std::string& payload) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned digest_bytes = 0;
-  EVP_Digest(payload.data(), payload.size(), digest.data(), &digest_bytes, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned i = 0; i < digest_bytes; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  return (text ? "text " : "binary ") + std::to_string(payload.size()) + " " + hex;
-}
 
 /// One connection; gone with it.
 class native_server::session final : public sluice::connection_handler {

@@ -53,7 +53,4 @@ private:
   std::thread thread_;
 };
 
-/// Kind, length and SHA-256 of a message, as the clients describe theirs.
-[[nodiscard]] std::string describe(bool text, const std::string& payload);
-
 } // namespace interop

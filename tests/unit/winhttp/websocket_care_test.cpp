@@ -269,11 +269,7 @@ TEST_F(websocket_care, CTL_04_a_peer_that_does_not_read_its_pongs) {
   small.client_send_buffer_bytes = 4096;
   small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
-  std::string flood;
-  for (int i = 0; i < 1000; ++i) {
-    flood += make_frame(ping_opcode, std::string(125, 'f'));
-  }
-  pair.peer().send(flood + make_frame(ping_opcode, "last"));
+  pair.peer().send(flood_of_pings() + make_frame(ping_opcode, "last"));
   wait_until_read(pair);
   client_frame frame = pair.peer().read_frame();
   while (frame.payload != "last") { // what was held up goes out in a later round

@@ -280,11 +280,7 @@ TEST_F(websocket_close, CLO_06_the_timer_covers_our_own_frame) {
   socket_pair pair(stuck);
   set_close_timeout(pair, 20);
   // Pongs fill the way to the peer without failing the link.
-  std::string flood;
-  for (int i = 0; i < 1000; ++i) {
-    flood += make_frame(ping_opcode, std::string(125, 'f'));
-  }
-  background feeder([&] { pair.peer().send(flood + make_frame(text_opcode, "x")); });
+  background feeder([&] { pair.peer().send(flood_of_pings() + make_frame(text_opcode, "x")); });
   ASSERT_EQ(receive(pair.handle()).code, ERROR_SUCCESS);
   feeder.join();
   EXPECT_EQ(close(pair.handle()), ERROR_WINHTTP_TIMEOUT);

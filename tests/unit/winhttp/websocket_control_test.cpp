@@ -155,12 +155,8 @@ TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read
   small.client_send_buffer_bytes = 4096;
   small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
-  const std::string ping = make_frame(ping_opcode, std::string(125, 'f'));
-  std::string flood;
-  for (int i = 0; i < 100; ++i) {
-    flood += ping;
-  }
-  constexpr int rounds = 100;
+  constexpr int rounds = 10;
+  const std::string flood = flood_of_pings(flood_pings / rounds);
   background feeder([&] {
     for (int i = 0; i < rounds; ++i) {
       pair.peer().send(flood + make_frame(text_opcode, std::to_string(i)));
@@ -170,8 +166,8 @@ TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read
     ASSERT_EQ(receive(pair.handle()), (received{0, utf8_message, std::to_string(i)}));
   }
   feeder.join();
-  EXPECT_EQ(pair.object().received().pings, 100u * rounds);
-  EXPECT_LT(pair.object().sent().pongs, 100u * rounds) << "the buffers were not full";
+  EXPECT_EQ(pair.object().received().pings, unsigned{flood_pings});
+  EXPECT_LT(pair.object().sent().pongs, unsigned{flood_pings}) << "the buffers were not full";
   // What is on the wire is whole frames still. A Send brings out the leftover first.
   background sender([&] { EXPECT_EQ(send(pair.handle(), binary_message, "end"), ERROR_SUCCESS); });
   client_frame frame = pair.peer().read_frame();
@@ -189,13 +185,9 @@ TEST_F(websocket_control, CTL_04_a_blocked_receive_goes_on_with_a_half_sent_pong
   small.client_send_buffer_bytes = 4096;
   small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
-  std::string flood;
-  for (int i = 0; i < 1000; ++i) {
-    flood += make_frame(ping_opcode, std::string(125, 'f'));
-  }
   received got;
   background receiver([&] { got = receive(pair.handle()); });
-  pair.peer().send(flood);
+  pair.peer().send(flood_of_pings());
   pair.peer().send(make_frame(ping_opcode, "last"));
   client_frame frame = pair.peer().read_frame();
   while (frame.payload != "last") {
@@ -360,11 +352,7 @@ TEST_F(websocket_control, X_19_does_not_wait_for_a_peer_that_does_not_read) {
   small.client_send_buffer_bytes = 4096;
   small.peer_receive_buffer_bytes = 4096;
   socket_pair pair(small);
-  std::string flood;
-  for (int i = 0; i < 1000; ++i) {
-    flood += make_frame(ping_opcode, std::string(125, 'f'));
-  }
-  background feeder([&] { pair.peer().send(flood + make_frame(0x3, "")); });
+  background feeder([&] { pair.peer().send(flood_of_pings() + make_frame(0x3, "")); });
   EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_INVALID_SERVER_RESPONSE);
 }
 

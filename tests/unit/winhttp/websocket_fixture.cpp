@@ -67,6 +67,15 @@ std::string pattern_text(std::size_t count) {
   return made;
 }
 
+std::string flood_of_pings(int pings) {
+  const std::string ping = make_frame(ping_opcode, std::string(125, 'f'));
+  std::string flood;
+  for (int i = 0; i < pings; ++i) {
+    flood += ping;
+  }
+  return flood;
+}
+
 std::string close_payload_text(unsigned status, std::string_view reason) {
   std::string made{static_cast<char>(status >> 8), static_cast<char>(status & 0xFF)};
   return made.append(reason);

@@ -46,6 +46,15 @@ inline constexpr unsigned pong_opcode = 0xA;
 /// that read little or nothing.
 inline constexpr int small_receive_buffer_bytes = 65536;
 
+/// Pings whose pongs fill `client_send_buffer_bytes` and `peer_receive_buffer_bytes` of 4 KiB three
+/// times over, and which fit the 64 KiB that a new connection's receiver announces. More must not
+/// follow while the pongs are not read: Linux lets its acknowledgements carry a sequence number
+/// past the window that the peer has closed, the peer drops them, and then neither end sends again
+/// until the peer reads (seen with 6.18: `ss -tin` shows both in back-off).
+inline constexpr int flood_pings = 300;
+/// `pings` times a ping of 125 bytes.
+[[nodiscard]] std::string flood_of_pings(int pings = flood_pings);
+
 struct pair_settings {
   std::chrono::milliseconds send_timeout{20000};
   int client_send_buffer_bytes = 0; // SO_SNDBUF; 0 = the system's

@@ -123,14 +123,21 @@ class Page:
                   deviceScaleFactor=1, mobile=False)
 
     def click(self, selector):
-        x, y = self.value_of(f"""(() => {{
-            const one = document.querySelector({json.dumps(selector)});
-            one.scrollIntoView({{block: 'nearest'}});
-            const box = one.getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2];
-        }})()""")
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """Clicks with the mouse, again when the page moved the element away meanwhile."""
+        hit = False
+        while not hit:
+            x, y = self.value_of(f"""(() => {{
+                const one = document.querySelector({json.dumps(selector)});
+                window.clicked = false;
+                one.addEventListener('click', () => {{ window.clicked = true; }}, {{once: true}});
+                one.scrollIntoView({{block: 'nearest'}});
+                const box = one.getBoundingClientRect();
+                return [box.x + box.width / 2, box.y + box.height / 2];
+            }})()""")
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left",
+                          clickCount=1)
+            hit = self.value_of("window.clicked")
 
     def type_into(self, selector, text):
         """Clicks into a field and replaces what it holds."""

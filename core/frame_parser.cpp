@@ -37,7 +37,7 @@ error frame_parser::check_carried() const noexcept {
   }
   switch (second & 0x7Fu) {
   case 126:
-    if (carried_ == 4 && load_big_endian<std::uint16_t>(carry_ + 2) < 126) {
+    if (carried_ == 4 && load_big_endian<std::uint16_t>(carry_ + 2) < detail::least_in_16_bits) {
       return error::non_minimal_length;
     }
     break;
@@ -45,7 +45,7 @@ error frame_parser::check_carried() const noexcept {
     if (carried_ == 3 && (carry_[2] & std::byte{0x80}) != std::byte{0}) {
       return error::length_too_big;
     }
-    if (carried_ == 8 && load_big_endian<std::uint64_t>(carry_ + 2) <= 0xFFFF) {
+    if (carried_ == 8 && load_big_endian<std::uint64_t>(carry_ + 2) < detail::least_in_64_bits) {
       // Six zero bytes: it would fit 16 bits, whatever the two bytes that are not there yet.
       return error::non_minimal_length;
     }

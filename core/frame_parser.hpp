@@ -36,6 +36,10 @@ static_assert(sizeof(parse_result) == 16, "returned in two registers");
 
 namespace detail {
 
+// Decision X-26: the shortest form that holds a length is the only one.
+inline constexpr std::uint64_t least_in_16_bits = 126;
+inline constexpr std::uint64_t least_in_64_bits = 0x10000;
+
 constexpr error check_first(unsigned first, bool message_open) noexcept {
   if ((first & 0x70u) != 0) {
     return error::reserved_bits; // section 5.2: no extension is negotiated
@@ -161,7 +165,7 @@ private:
     if (length == 126) {
       length = load_big_endian<std::uint16_t>(from + 2);
       size = 4;
-      if (length < 126) {
+      if (length < detail::least_in_16_bits) {
         return fail(error::non_minimal_length);
       }
     } else if (length == 127) {
@@ -170,7 +174,7 @@ private:
       if ((length >> 63) != 0) {
         return fail(error::length_too_big);
       }
-      if (length <= 0xFFFF) {
+      if (length < detail::least_in_64_bits) {
         return fail(error::non_minimal_length);
       }
     }

@@ -139,7 +139,7 @@ template <role Self, message_rx::take How>
           view->message_end = ended.message_end;
           return ended;
         } else if constexpr (How == take::copy) {
-          return end_piece(0);
+          return end_piece(0); // decision X-21: with more frames to come too
         } else {
           drop_payload();
         }
@@ -245,7 +245,8 @@ template <role Self> inline bool message_rx::copy_slice(std::byte* to, std::size
   }
 }
 
-// Only with payload to come and input there.
+// Only with payload to come and input there. Decision X-22: the end of `to`, or of the input, may
+// fall into a code point.
 template <role Self> inline rx_result message_rx::copy_payload(std::span<std::byte> to) noexcept {
   const std::size_t wanted =
       static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), frame_.payload_bytes));
@@ -343,7 +344,8 @@ template <role Self> inline bool message_rx::collect_control() noexcept {
   return true;
 }
 
-// RFC 6455 sections 5.5.1 and 7.1.5 to 7.1.6. The header rules exclude a payload of one byte.
+// RFC 6455 sections 5.5.1 and 7.1.5 to 7.1.6, decision X-24. The header rules exclude a payload of
+// one byte.
 rx_result message_rx::end_close() noexcept {
   close_info received{};
   received.status = close_status::empty;
@@ -376,7 +378,7 @@ rx_result message_rx::failure(error reason) noexcept {
 }
 
 rx_result message_rx::ended() noexcept {
-  inbox_.clear(); // nothing that follows counts, and no buffer stays here
+  inbox_.clear(); // decision X-23: nothing that follows counts, and no buffer stays here
   return {phase_ == phase::closed ? rx_status::close : rx_status::failed, false, false, reason_, 0};
 }
 

@@ -70,10 +70,10 @@ public:
   [[nodiscard]] slice_queue& inbox() noexcept { return inbox_; }
 
   /// Copies the next piece of a message to `to` (at least one byte of room) and says what it is.
-  /// A piece never spans two frames; an empty frame is a piece of 0 bytes (RCV-47, RCV-48).
-  /// Returns as soon as there is one payload byte, without waiting to fill the buffer (RCV-43).
-  /// Text is validated across pieces and frames; the piece that holds the first bad byte is not
-  /// delivered (X-25; what `to` holds then is unspecified). Pongs are skipped.
+  /// A piece never spans two frames (decision X-20); an empty frame is a piece of 0 bytes (RCV-47,
+  /// RCV-48). Returns as soon as there is one payload byte, without waiting to fill the buffer
+  /// (RCV-43). Text is validated across pieces and frames; the piece that holds the first bad byte
+  /// is not delivered (decision X-25; what `to` holds then is unspecified). Pongs are skipped.
   /// After close and failed the inbox is emptied, now and in later calls.
   [[nodiscard]] rx_result receive(std::span<std::byte> to) noexcept;
 

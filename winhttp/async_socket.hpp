@@ -19,7 +19,8 @@ namespace sluice::winhttp {
 /// loop thread does the work:
 ///
 ///   receiving  The loop thread alone reads from the connection and parses, under the mutex. A
-///              Receive only notes its buffer; READ_COMPLETE is raised there (NOT-14, X-38). A
+///              Receive only notes its buffer; READ_COMPLETE is raised there (NOT-14,
+///              decision X-38). A
 ///              Receive out of that very callback is seen when the callback returns: no recursion,
 ///              no system call. Without a Receive the loop reads ahead and answers pings (CTL-03).
 ///   sending    Whoever has the wire writes: the thread inside Send, Shutdown or Close, without

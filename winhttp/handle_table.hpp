@@ -9,9 +9,9 @@
 namespace sluice::winhttp {
 
 /// Handle values are {generation, slot index}, never pointers: a stale, foreign or invented value
-/// is ERROR_INVALID_HANDLE, never a crash (HND-02, X-04). Slots are reused late (the one that was
-/// freed longest ago first) and with a new generation. Everything here may be called from any
-/// thread.
+/// is ERROR_INVALID_HANDLE, never a crash (HND-02, decision X-04). Slots are reused late (the one
+/// that was freed longest ago first) and with a new generation. Everything here may be called from
+/// any thread.
 ///
 /// Gives `made` a handle, which takes over its initial reference. On failure nullptr: the caller
 /// keeps the reference, and `code` is ERROR_NOT_ENOUGH_MEMORY or ERROR_WINHTTP_OUT_OF_HANDLES.

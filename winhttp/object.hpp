@@ -95,7 +95,7 @@ public:
   void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   void drop_ref() noexcept;
 
-  /// NOT-08, and for the two that ALL_COMPLETIONS does not hold, NOT-09 (decision X-37).
+  /// NOT-08, and for the two that ALL_COMPLETIONS does not hold, NOT-09.
   [[nodiscard]] static constexpr bool passes(DWORD mask, DWORD status) noexcept {
     constexpr DWORD closing =
         WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE | WINHTTP_CALLBACK_STATUS_SHUTDOWN_COMPLETE;

@@ -73,7 +73,8 @@ constexpr std::uint8_t both = on_session | on_request;
 constexpr std::uint8_t with_connection = on_session | on_connection | on_request;
 
 // Section 17, and the options of section 4.2 that a direct connection can take. Absent options are
-// ERROR_WINHTTP_INVALID_OPTION everywhere (OPT-20).
+// ERROR_WINHTTP_INVALID_OPTION everywhere (OPT-20). Decisions: UNLOAD_NOTIFY_EVENT
+// and the three that take or give certificates as objects of Windows are absent.
 constexpr row rows[] = {
     // OPT-14: a connection shows the session's time-outs.
     {WINHTTP_OPTION_RESOLVE_TIMEOUT, both, with_connection, shape::dword,
@@ -107,7 +108,8 @@ constexpr row rows[] = {
     {WINHTTP_OPTION_MAX_RESPONSE_HEADER_SIZE, both, both, shape::dword,
      dword_option::max_response_header_bytes},
     {WINHTTP_OPTION_REJECT_USERPWD_IN_URL, both, both, shape::dword, dword_option::reject_userpwd},
-    {WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, on_request, none, shape::special},              // OPT-01
+    // OPT-01, decision X-06: other kinds do not take it.
+    {WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, on_request, none, shape::special},
     {WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT, on_websocket, on_websocket, shape::special}, // OPT-08
     {WINHTTP_OPTION_WEB_SOCKET_KEEPALIVE_INTERVAL, on_websocket, none, shape::special},    // OPT-05
     {WINHTTP_OPTION_WEB_SOCKET_RECEIVE_BUFFER_SIZE, both, both, shape::dword,              // OPT-02

@@ -184,8 +184,11 @@ DWORD request::add_headers(std::string_view lines, DWORD modifiers) noexcept {
 
 DWORD request::take_upgraded(upgraded& out) noexcept {
   const exchange_claim claim(*this);
-  if (!claim || !exchange_upgrades_ || phase_ == phase::idle || phase_ == phase::taken) {
-    return ERROR_INVALID_OPERATION;
+  if (!claim || !exchange_upgrades_ || phase_ == phase::idle) {
+    return ERROR_INVALID_OPERATION; // CUP-03, decision X-14
+  }
+  if (phase_ == phase::taken) {
+    return ERROR_INVALID_OPERATION; // CUP-05, decision X-15
   }
   if (phase_ == phase::sent) { // CUP-16
     if (const DWORD code = receive_claimed(); code != ERROR_SUCCESS) {

@@ -164,7 +164,8 @@ DWORD request::accept_head() noexcept {
   if (!exchange_upgrades_) {
     return ERROR_WINHTTP_INVALID_SERVER_RESPONSE; // HSK-26, decision X-11
   }
-  return to_win32(check_upgrade_response(*head_, key_, offered_.view())); // HSK-20 to HSK-24
+  return to_win32(
+      check_upgrade_response(*head_, key_, offered_.view())); // HSK-20 to HSK-24, decision X-10
 }
 
 DWORD request::query_data_available(DWORD& available) noexcept {

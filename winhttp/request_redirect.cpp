@@ -73,12 +73,13 @@ DWORD request::follow_redirect(request_target&& next) noexcept {
       current_verb_.clear();
       current_verb_.append("GET");
     }
+    // Decision X-12: what was added for one server is kept from another.
     cross_origin_ = !current_.same_origin(original_);
     if (!current_verb_.ok()) {
       return ERROR_NOT_ENOUGH_MEMORY;
     }
   }
-  return send_once(); // HSK-41: with a key of its own
+  return send_once(); // HSK-41, X-12: with a key of its own
 }
 
 // RFC 3986 section 5.2, from the URL of the last hop.
@@ -96,7 +97,7 @@ DWORD request::resolve_location(std::string_view location, request_target& next)
     case url_error::none:
       break;
     case url_error::unrecognized_scheme:
-      return ERROR_WINHTTP_UNRECOGNIZED_SCHEME; // HSK-43: ws: too
+      return ERROR_WINHTTP_UNRECOGNIZED_SCHEME; // HSK-43, decision X-13: ws: too
     case url_error::invalid:
       return ERROR_WINHTTP_INVALID_URL;
     }

@@ -15,7 +15,7 @@ constexpr DWORD smallest_send_buffer_bytes = 16; // OPT-06
 // A body up to this size goes out in one piece with the head.
 constexpr std::size_t joined_body_bytes = 16384;
 
-// the fields of an upgrade that are ours, whatever the application added.
+// Decision X-08: the fields of an upgrade that are ours, whatever the application added.
 constexpr std::string_view upgrade_fields[] = {"Connection", "Upgrade", "Sec-WebSocket-Version",
                                                "Sec-WebSocket-Key"};
 

@@ -220,6 +220,7 @@ DWORD secure_failure_bits(std::uint32_t faults) noexcept {
   return bits;
 }
 
+// TLS-11, decision X-44: nothing below TLS 1.2, whatever the application asks for.
 bool choose_versions(DWORD protocols, tls_version& lowest, tls_version& highest) noexcept {
   const bool any = protocols == 0;
   const bool tls1_2 = any || (protocols & WINHTTP_FLAG_SECURE_PROTOCOL_TLS1_2) != 0;

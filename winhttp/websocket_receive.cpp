@@ -134,8 +134,8 @@ bool websocket::was_cancelled(bool by_close_itself) noexcept {
   return true;
 }
 
-// Receive has no time-out of its own (TMO-04, X-45); this is all that ends its wait early, and only
-// where no caretaker sends keep-alives.
+// Receive has no time-out of its own (TMO-04, decision X-45); this is all that ends its wait early,
+// and only where no caretaker sends keep-alives.
 io::time_point websocket::keepalive_due() const noexcept {
   io::clock::rep from = last_keepalive_.load(std::memory_order_relaxed);
   if (decision::own_data_postpones_keepalive) {

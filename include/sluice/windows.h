@@ -101,7 +101,7 @@ typedef unsigned int DWORD; /* 32 bits; unsigned long has 64 here */
 typedef float FLOAT;
 typedef int BOOL;
 typedef int32_t HRESULT;
-typedef wchar_t WCHAR;
+typedef wchar_t WCHAR; /* decision X-01 */
 typedef WCHAR TCHAR;
 typedef uintptr_t ULONG_PTR;
 typedef uintptr_t DWORD_PTR;

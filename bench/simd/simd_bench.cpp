@@ -1,7 +1,9 @@
 // simd/<function>/<kernel>/<input>/<bytes>: one call on one slice; simd/memcpy/libc/noise/<bytes>:
 // the floor, on the same places. simd/dispatch/<how>/noise/16: what choosing the kernel costs.
-// The iteration time is that of one call. For every length and as a curve: simd_lengths.
+// Other projects' validators, where peers.hpp finds them, are kernels among ours. The iteration
+// time is that of one call. For every length and as a curve: simd_lengths.
 
+#include "bench/simd/peers.hpp"
 #include "bench/simd/workload.hpp"
 
 #include "sluice/simd.hpp"
@@ -64,13 +66,18 @@ void dispatch(benchmark::State& state, route by) {
   for (const std::size_t bytes : sizes) {
     const simd::kernel_table& any = *simd::supported_kernels().front();
     register_one(function::memcpy, "libc", any, "noise", bytes);
-    for (const function what : all_functions)
+    for (const function what : all_functions) {
       for (const simd::kernel_table* kernel : simd::supported_kernels())
         for (const char* input : all_inputs)
           if (takes_text(what))
             register_one(what, kernel->name, *kernel, input, bytes);
           else if (input == all_inputs.front())
             register_one(what, kernel->name, *kernel, "noise", bytes);
+      for (const simd::kernel_table* peer : peer_kernels())
+        for (const char* input : all_inputs)
+          if (takes_text(what))
+            register_one(what, peer->name, *peer, input, bytes);
+    }
   }
   benchmark::RegisterBenchmark("simd/dispatch/kept_pointer/noise/16", dispatch,
                                route::kept_pointer);

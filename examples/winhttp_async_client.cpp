@@ -160,11 +160,7 @@ private:
       std::printf("received \"%.*s\"\n", static_cast<int>(filled_), buffer_.data());
       filled_ = 0;
       if (++received_ == ARRAYSIZE(messages)) {
-        const DWORD error =
-            WinHttpWebSocketClose(socket_, WINHTTP_WEB_SOCKET_SUCCESS_CLOSE_STATUS, NULL, 0);
-        if (error != NO_ERROR) {
-          fail(error);
-        }
+        direction_done();
         return;
       }
     } else if (filled_ == buffer_.size()) {
@@ -175,12 +171,29 @@ private:
 
   void send_next() {
     if (sent_ == ARRAYSIZE(messages)) {
+      direction_done();
       return;
     }
     const char* const text = messages[sent_++];
     const DWORD error =
         WinHttpWebSocketSend(socket_, WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE,
                              const_cast<char*>(text), static_cast<DWORD>(std::string(text).size()));
+    if (error != NO_ERROR) {
+      fail(error);
+    }
+  }
+
+  // An answer may come before WRITE_COMPLETE of what it answers, and Close is refused while a Send
+  // is in flight.
+  void direction_done() {
+    {
+      const std::lock_guard<std::mutex> guard(outcome_.lock);
+      if (--open_directions_ != 0) {
+        return;
+      }
+    }
+    const DWORD error =
+        WinHttpWebSocketClose(socket_, WINHTTP_WEB_SOCKET_SUCCESS_CLOSE_STATUS, NULL, 0);
     if (error != NO_ERROR) {
       fail(error);
     }
@@ -248,7 +261,8 @@ private:
   HINTERNET socket_ = NULL;
   bool request_closed_ = false; // under outcome_.lock
   bool socket_closed_ = false;
-  int open_handles_ = 0; // with this context; under outcome_.lock
+  int open_directions_ = 2; // under outcome_.lock
+  int open_handles_ = 0;    // with this context; under outcome_.lock
   std::vector<char> buffer_;
   DWORD filled_ = 0;
   DWORD received_ = 0;

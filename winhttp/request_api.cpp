@@ -21,6 +21,13 @@ DWORD take_lines(const WCHAR* headers, DWORD length, memory::growable<char>& lin
   return append_utf8(lines, std::wstring_view(headers, count));
 }
 
+// GET-29: before anything else.
+void clear_count(LPDWORD count) noexcept {
+  if (count != nullptr) {
+    *count = 0;
+  }
+}
+
 } // namespace
 
 BOOL WINAPI WinHttpAddRequestHeaders(HINTERNET request_handle, LPCWSTR headers,
@@ -67,6 +74,7 @@ BOOL WINAPI WinHttpSendRequest(HINTERNET request_handle, LPCWSTR headers, DWORD 
 
 BOOL WINAPI WinHttpWriteData(HINTERNET request_handle, LPCVOID buffer, DWORD to_write,
                              LPDWORD written) {
+  clear_count(written);
   if (buffer == nullptr && to_write != 0) {
     return finish(ERROR_INVALID_PARAMETER);
   }
@@ -80,7 +88,6 @@ BOOL WINAPI WinHttpWriteData(HINTERNET request_handle, LPCVOID buffer, DWORD to_
   if (written == nullptr) {
     return finish(ERROR_INVALID_PARAMETER);
   }
-  *written = 0;
   if (on == nullptr) {
     return finish(code);
   }
@@ -168,6 +175,7 @@ BOOL WINAPI WinHttpQueryDataAvailable(HINTERNET request_handle, LPDWORD availabl
 }
 
 BOOL WINAPI WinHttpReadData(HINTERNET request_handle, LPVOID buffer, DWORD to_read, LPDWORD read) {
+  clear_count(read);
   if (buffer == nullptr && to_read != 0) {
     return finish(ERROR_INVALID_PARAMETER);
   }

@@ -1,7 +1,7 @@
 // Section 17 of the contract, and the rules of SetOption, QueryOption and SetTimeouts in section 6.
 
 #include "backend_fixture.hpp"
-#include "support/winhttp_client.hpp"
+#include "open_client.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -55,25 +55,6 @@ DWORD query_dword(HINTERNET handle, DWORD option) {
   return value;
 }
 
-// All four kinds, the last one over a peer that stays until the socket is closed.
-struct all_kinds {
-  all_kinds()
-      : peer([](scripted_peer& on) {
-          peer_connection to = on.accept();
-          to.handshake();
-          to.expect_eof();
-        }),
-        c(peer.port()) {
-    EXPECT_TRUE(c.upgrade() && c.send() && c.receive());
-    socket = WinHttpWebSocketCompleteUpgrade(c.request, 0);
-    EXPECT_NE(socket.get(), nullptr);
-  }
-
-  scripted_peer peer;
-  client c;
-  unique_handle socket;
-};
-
 struct codes {
   DWORD session;
   DWORD connection;
@@ -86,12 +67,12 @@ void PrintTo(const codes& value, std::ostream* out) {
        << value.socket << "}";
 }
 
-codes set_on_all(const all_kinds& on, DWORD option, DWORD value) {
+codes set_on_all(const open_client& on, DWORD option, DWORD value) {
   return {set_dword(on.c.session, option, value), set_dword(on.c.connection, option, value),
           set_dword(on.c.request, option, value), set_dword(on.socket, option, value)};
 }
 
-codes query_on_all(const all_kinds& on, DWORD option) {
+codes query_on_all(const open_client& on, DWORD option) {
   return {query_code(on.c.session, option), query_code(on.c.connection, option),
           query_code(on.c.request, option), query_code(on.socket, option)};
 }
@@ -147,7 +128,7 @@ TEST_F(options, X_55_the_ends_of_the_connection_are_known_from_SendRequest_on) {
 }
 
 TEST_F(options, OPT_01_OPT_05_OPT_08_OPT_12_to_OPT_20_which_kind_takes_which_option) {
-  const all_kinds on;
+  const open_client on;
   const struct {
     DWORD option;
     DWORD value;
@@ -247,7 +228,7 @@ TEST_F(options, OPT_01_OPT_05_OPT_08_OPT_12_to_OPT_20_which_kind_takes_which_opt
 }
 
 TEST_F(options, OPT_01_GET_08_X_06_upgrade_is_set_on_requests_only_and_takes_no_data) {
-  const all_kinds on;
+  const open_client on;
   const DWORD option = WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET;
   EXPECT_EQ(set_bytes(on.c.request, option, nullptr, 0), ok);
   EXPECT_EQ(set_bytes(on.c.request, option, nullptr, 4), wrong_value); // GET-09
@@ -297,7 +278,7 @@ TEST_F(options, GET_10_sizes_of_a_query) {
 }
 
 TEST_F(options, OPT_04_keepalive_cannot_be_queried_also_without_a_buffer) {
-  const all_kinds on;
+  const open_client on;
   for (const HINTERNET handle :
        {on.c.session.get(), on.c.connection.get(), on.c.request.get(), on.socket.get()}) {
     DWORD length = 0;
@@ -307,7 +288,7 @@ TEST_F(options, OPT_04_keepalive_cannot_be_queried_also_without_a_buffer) {
 }
 
 TEST_F(options, OPT_05_keepalive_values_of_a_socket) {
-  const all_kinds on;
+  const open_client on;
   const DWORD option = WINHTTP_OPTION_WEB_SOCKET_KEEPALIVE_INTERVAL;
   unsigned char bytes[8] = {};
   EXPECT_EQ(set_bytes(on.socket, option, bytes, 3), wrong_value);
@@ -318,7 +299,7 @@ TEST_F(options, OPT_05_keepalive_values_of_a_socket) {
 }
 
 TEST_F(options, OPT_08_TMO_06_X_40_close_timeout_of_a_socket) {
-  const all_kinds on;
+  const open_client on;
   const DWORD option = WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT;
   EXPECT_EQ(query_dword(on.socket, option), 10000u);
   unsigned char bytes[8] = {};
@@ -346,7 +327,7 @@ TEST_F(options, OPT_07_buffer_sizes_reach_later_requests_only) {
 }
 
 TEST_F(options, OPT_09_HND_06_context_value_on_every_kind) {
-  const all_kinds on;
+  const open_client on;
   for (const HINTERNET handle :
        {on.c.session.get(), on.c.connection.get(), on.c.request.get(), on.socket.get()}) {
     DWORD_PTR value = 0x123456789ABCull;
@@ -365,7 +346,7 @@ TEST_F(options, OPT_09_HND_06_context_value_on_every_kind) {
 }
 
 TEST_F(options, OPT_10_OPT_11_X_41_type_and_parent) {
-  all_kinds on;
+  open_client on;
   const auto parent = [](HINTERNET handle, DWORD expected = ok) {
     HINTERNET value = nullptr;
     DWORD length = sizeof(value);

@@ -31,7 +31,7 @@ constexpr std::uint8_t max_unasked_events = 8;
 // that is never empty does not starve the rest.
 constexpr std::uint32_t max_completions_without_poll = 64;
 
-constexpr std::uint32_t read_events = EPOLLIN | EPOLLRDHUP;
+constexpr std::uint32_t read_events = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
 constexpr std::uint32_t write_events = EPOLLOUT;
 
 constexpr std::uint64_t key_of(int fd, std::uint64_t id) noexcept {
@@ -248,8 +248,9 @@ void epoll_backend::try_recv(recv_op& op, entry& at) noexcept {
     op.filled = into;
     op.socket_nonempty = count == into->capacity_bytes;
     // A short read has emptied the socket: what comes later makes a new edge. After a hang-up there
-    // are no more edges, so the end has to be read.
-    at.readable = op.socket_nonempty || at.hung_up || count >= bulk_read_bytes;
+    // are no more edges, so the end has to be read. Reads also end before an urgent byte, with more
+    // behind it.
+    at.readable = op.socket_nonempty || at.hung_up || at.urgent || count >= bulk_read_bytes;
     ++stats_.receives;
     stats_.received_bytes += count;
     complete(op, static_cast<std::int32_t>(got));
@@ -258,6 +259,7 @@ void epoll_backend::try_recv(recv_op& op, entry& at) noexcept {
   const int failed = got == 0 ? 0 : errno;
   buffers_.recycle(*into);
   if (failed == EAGAIN || failed == EWOULDBLOCK) {
+    at.urgent = false;
     arm_reader(op, at);
   } else {
     complete(op, -failed);
@@ -406,6 +408,9 @@ void epoll_backend::dispatch(std::uint64_t key, std::uint32_t events) noexcept {
   const bool failed = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (failed || (events & EPOLLRDHUP) != 0) {
     at->hung_up = true;
+  }
+  if ((events & EPOLLPRI) != 0) {
+    at->urgent = true;
   }
   if (failed || (events & read_events) != 0) {
     at->readable = true;

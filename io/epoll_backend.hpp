@@ -47,6 +47,7 @@ private:
     bool readable = true;        // false after EAGAIN, until an event says otherwise
     bool writable = true;
     bool hung_up = false; // RDHUP, HUP or ERR was seen: there will be no more edges to wait for
+    bool urgent = false;  // PRI was seen, and no EAGAIN since
     std::uint8_t unasked_events = 0;
   };
 

@@ -149,6 +149,22 @@ TEST_P(stream_on, a_past_deadline_still_takes_what_is_there) {
   EXPECT_EQ(got, "ready");
 }
 
+// A read ends before an urgent byte, which is not part of the stream, whatever follows it.
+TEST_P(stream_on, bytes_behind_urgent_data_are_not_left_lying) {
+  EXPECT_EQ(read(nullptr, time_point::min()), error::timed_out); // the socket is watched
+  for (int round = 0; round < 3; ++round) {
+    got.clear();
+    ASSERT_TRUE(send_all(pair.peer.get(), "before"));
+    ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    ASSERT_TRUE(send_all(pair.peer.get(), "behind"));
+    while (got.size() < 12) {
+      ASSERT_EQ(read(nullptr, clock::now() + std::chrono::seconds(20)), error::none) << got;
+      drain(inbox, got);
+    }
+    EXPECT_EQ(got, "beforebehind");
+  }
+}
+
 TEST_P(stream_on, a_cancel_before_the_read_is_not_lost_and_asks_the_kernel_nothing) {
   cancel_source cancel;
   cancel.request();

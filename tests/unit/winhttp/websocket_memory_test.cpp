@@ -116,6 +116,27 @@ TEST_F(websocket_memory, no_allocation_per_received_message) {
   EXPECT_EQ(malloc_count() - mallocs_before, 0u);
 }
 
+TEST_F(websocket_memory, no_system_call_for_what_has_been_read) {
+  socket_pair pair;
+  constexpr int messages = 100; // they fit one buffer
+  std::string wire;
+  for (int i = 0; i < messages; ++i) {
+    wire += make_frame(i % 2 == 0 ? binary_opcode : text_opcode, std::string(16, 'a'));
+  }
+  send_raw(pair, wire);
+  raw_receiver receiver;
+  ASSERT_EQ(receiver(pair.handle()), ERROR_SUCCESS);
+  io::loop* ours = nullptr;
+  ASSERT_EQ(io::loop::for_this_thread(ours), error::none);
+  const std::uint64_t before = ours->io().stats().system_calls;
+  EXPECT_NE(before, 0u);
+  for (int i = 1; i < messages; ++i) {
+    ASSERT_EQ(receiver(pair.handle()), ERROR_SUCCESS);
+    ASSERT_EQ(receiver.count, 16u);
+  }
+  EXPECT_EQ(ours->io().stats().system_calls, before);
+}
+
 TEST_F(websocket_memory, one_copy_per_payload_byte) {
   socket_pair pair;
   std::uint64_t payload = 0;

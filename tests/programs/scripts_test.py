@@ -1,5 +1,6 @@
-"""Tests of scripts/profile, plot, fuzz and soak: what they say to bad input, and a short run of
-those that need nothing but sluice-bench. Run as: scripts_test.py SLUICE-BENCH [unittest arguments].
+"""Tests of scripts/profile, plot, fuzz, soak, test and demo: what they say to bad input, and a
+short run of those that need nothing but sluice-bench. Run as: scripts_test.py SLUICE-BENCH
+[unittest arguments].
 """
 
 import json
@@ -21,6 +22,11 @@ def script(name, *arguments, python=sys.executable, **environment):
     return subprocess.run(
         [python, str(SCRIPTS / name), *map(str, arguments)], capture_output=True, text=True,
         timeout=WATCHDOG, env={**os.environ, **environment})
+
+
+def shell(name, *arguments):
+    return subprocess.run([SCRIPTS / name, *arguments], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=WATCHDOG, check=False)
 
 
 class ScriptTest(ProgramTest):
@@ -93,6 +99,16 @@ class ProfileTest(ScriptTest):
 
 
 class OthersTest(ScriptTest):
+    def test_test_bad_input(self):
+        for words in (["--preset", "fast"], ["--preset"], ["--jobs", "x"], ["--jobs", "0"],
+                      ["--kernel", "avx3"], ["--kernel"], ["--filter"]):
+            self.refused(shell("test", "--no-install", *words), "test", *words)
+
+    def test_demo_bad_input(self):
+        for words in (["--seconds", "1.2.3"], ["--seconds", "."], ["--seconds", "0"],
+                      ["--seconds"], ["--messages", "1.5"], ["--messages", "0"]):
+            self.refused(shell("demo", "--no-install", *words), "demo", *words)
+
     def test_fuzz_bad_input(self):
         self.refused(script("fuzz", "nothing_fuzz"), "fuzz", "'nothing_fuzz'", "receive_fuzz")
         self.refused(script("fuzz", "--seconds", 0), "fuzz", "--seconds")

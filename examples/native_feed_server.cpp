@@ -16,15 +16,16 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace {
@@ -234,22 +235,24 @@ sluice::loop* running = nullptr;
 // [--certificate <file> --key <file>] [port]
 int main(int argc, char** argv) {
   sluice::tls_settings files;
-  int port = 0;
+  std::uint16_t port = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--certificate" && i + 1 < argc) {
       files.certificate_file = argv[++i];
     } else if (word == "--key" && i + 1 < argc) {
       files.private_key_file = argv[++i];
-    } else {
-      port = std::atoi(argv[i]);
+    } else if (const auto read = std::from_chars(word.data(), word.data() + word.size(), port);
+               read.ec != std::errc() || read.ptr != word.data() + word.size()) {
+      std::fprintf(stderr, "native_feed_server: '%s' is no port\n", argv[i]);
+      return 2;
     }
   }
   doorman handler; // before the loop, which it must outlive
   sluice::loop loop;
   sluice::listener* listener = nullptr;
   sluice::listen_settings settings;
-  settings.port = static_cast<std::uint16_t>(port);
+  settings.port = port;
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = loop.open();
   if (failed == sluice::error::none && files.certificate_file != nullptr) {

@@ -68,6 +68,13 @@ class FeedTest(unittest.TestCase):
         done = self.feed("/feed?messages=0")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_a_port_that_is_none_is_refused(self):
+        for port in ("x", "70000", "-1", "80x", "--port"):
+            done = subprocess.run([SERVER, port], capture_output=True, text=True, timeout=WATCHDOG,
+                                  check=False)
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            self.assertIn(f"'{port}'", done.stderr)
+
     def test_another_path_is_refused(self):
         done = self.feed("/nothing")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)

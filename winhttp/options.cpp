@@ -41,7 +41,7 @@ constexpr std::uint8_t kind_bit(handle_kind kind) noexcept {
 
 enum class shape : std::uint8_t {
   dword,   // a value of dword_options
-  special, // answered by query_special() or the object
+  special, // answered by query_option() or the object
 };
 
 constexpr bool any_value(DWORD) noexcept {

@@ -40,7 +40,7 @@ extern template url_error split_url(std::basic_string_view<wchar_t>, url_parts<w
 /// empty, nothing that could end a host. Non-ASCII names have to be given in their ASCII form.
 [[nodiscard]] bool is_host(std::string_view host) noexcept;
 
-/// Which part of an object name percent_encode() leaves alone (WINHTTP_FLAG_ESCAPE_...).
+/// Which parts of an object name append_object_name() encodes (WINHTTP_FLAG_ESCAPE_...).
 struct escaping {
   bool path = true;
   bool query = true;
@@ -48,10 +48,9 @@ struct escaping {
 };
 
 /// Appends path and query of a request line (RFC 9112 section 3.2.1) made from UTF-8 text: a
-/// leading
-/// '/' is added, a fragment dropped, and what may not stand there is percent-encoded where `how`
-/// allows it. False for a blank or control character that may not be encoded (it would split the
-/// request line). Check `to.ok()` for memory.
+/// leading '/' is added, a fragment dropped, and what may not stand there is percent-encoded where
+/// `how` allows it. False for a blank or control character that may not be encoded (it would split
+/// the request line). Check `to.ok()` for memory.
 [[nodiscard]] bool append_object_name(memory::growable<char>& to, std::string_view object,
                                       const escaping& how) noexcept;
 

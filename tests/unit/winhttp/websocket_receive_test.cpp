@@ -237,7 +237,7 @@ TEST_F(websocket_receive, RCV_21_data_from_before_a_broken_send_is_delivered_fir
                    make_close(1001));
   EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "one"}));
   pair.peer().close_rst();
-  // The reset is noticed by a Send; what had arrived is still read.
+  // The reset is noticed by a Send; what had arrived is still delivered.
   DWORD sent = ERROR_SUCCESS;
   wait_until([&] {
     sent = send(pair.handle(), binary_message, "x");
@@ -246,6 +246,15 @@ TEST_F(websocket_receive, RCV_21_data_from_before_a_broken_send_is_delivered_fir
   EXPECT_EQ(sent, ERROR_WINHTTP_CONNECTION_ERROR);
   EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "two"}));
   EXPECT_EQ(receive(pair.handle()), (received{0, close_type, ""}));
+}
+
+TEST_F(websocket_receive, RCV_21_what_the_kernel_has_is_read_before_the_failure_of_a_send) {
+  socket_pair pair;
+  pair.peer().send(make_frame(text_opcode, "one"));
+  pair.peer().close_rst();
+  wait_until([&] { return send(pair.handle(), binary_message, "x") != ERROR_SUCCESS; });
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "one"}));
+  EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
 }
 
 TEST_F(websocket_receive, RCV_22_reset) {

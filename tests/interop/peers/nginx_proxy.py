@@ -8,12 +8,13 @@ then what python_server.py prints.
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+import in_front
 
 CONFIGURATION = """
 daemon off;
@@ -65,19 +66,13 @@ def main():
     plain = dict(os.environ)
     certificate = plain.pop("SLUICE_TEST_CERTIFICATE_FILE")
     key = plain.pop("SLUICE_TEST_KEY_FILE")
-    server = subprocess.Popen(
-        [sys.executable, str(pathlib.Path(__file__).with_name("python_server.py"))],
-        env=plain, stdout=subprocess.PIPE, text=True)
-    first = server.stdout.readline()
-    if not first.startswith("port "):
-        print(first, end="", flush=True)
-        sys.exit(server.wait())
+    server, behind = in_front.start_python_server(plain)
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(5):  # somebody else may have taken the port meanwhile
             port = free_port()
             pathlib.Path(folder, "nginx.conf").write_text(CONFIGURATION.format(
                 folder=folder, port=port, certificate=certificate, key=key,
-                behind=int(first.split()[1])))
+                behind=behind))
             proxy = subprocess.Popen([nginx, "-p", folder, "-c", f"{folder}/nginx.conf"],
                                      stderr=subprocess.DEVNULL)
             while proxy.poll() is None and not answers(port):
@@ -88,14 +83,11 @@ def main():
             print(pathlib.Path(folder, "error.log").read_text(), file=sys.stderr)
             sys.exit(1)
 
-        def stop(_signal, _frame):
+        def stop():
             proxy.terminate()
             server.terminate()
 
-        signal.signal(signal.SIGTERM, stop)
-        print("port", port, flush=True)
-        for line in server.stdout:
-            print(line, end="", flush=True)
+        in_front.serve(port, server.stdout, stop)
         proxy.terminate()
         proxy.wait()
         server.wait()

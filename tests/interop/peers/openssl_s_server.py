@@ -15,7 +15,6 @@ import fcntl
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,8 @@ import tempfile
 import termios
 import threading
 import time
+
+import in_front
 
 END = "-----END CERTIFICATE-----\n"
 
@@ -109,14 +110,7 @@ def main():
         options.remove("--demand")
         options += ["-Verify", "3", "-verify_return_error", "-CAfile",
                     os.environ["SLUICE_TEST_CA_FILE"]]
-    server = subprocess.Popen(
-        [sys.executable, str(pathlib.Path(__file__).with_name("python_server.py"))],
-        env=plain, stdout=subprocess.PIPE, text=True)
-    first = server.stdout.readline()
-    if not first.startswith("port "):
-        print(first, end="", flush=True)
-        sys.exit(server.wait())
-    behind = int(first.split()[1])
+    server, behind = in_front.start_python_server(plain)
     with tempfile.TemporaryDirectory() as folder, socket.socket() as listener:
         leaf, chain = shown.split(END, 1)
         pathlib.Path(folder, "leaf.pem").write_text(leaf + END)
@@ -136,10 +130,7 @@ def main():
                     client, behind, command, f"{folder}/{number}", running)).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-        print("port", listener.getsockname()[1], flush=True)
-        for line in server.stdout:
-            print(line, end="", flush=True)
+        in_front.serve(listener.getsockname()[1], server.stdout, server.terminate)
         server.wait()
         for process in list(running):
             process.terminate()

@@ -8,11 +8,12 @@ Prints "port <number>", then one line "CONNECT <host>:<port>" per tunnel that wa
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
+
+import in_front
 
 
 def free_port():
@@ -39,6 +40,11 @@ def start(folder, port, user):
     return None
 
 
+def connection(line):
+    found = re.search(r"CONNECT (\S+) HTTP", line)
+    return f"CONNECT {found[1]}\n" if found else ""
+
+
 def main():
     user = sys.argv[1:3]
     if not shutil.which("tinyproxy"):
@@ -54,12 +60,7 @@ def main():
         if not process:
             print("tinyproxy does not start", flush=True)
             return 1
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        print("port", port, flush=True)
-        for line in process.stdout:
-            found = re.search(r"CONNECT (\S+) HTTP", line)
-            if found:
-                print("CONNECT", found[1], flush=True)
+        in_front.serve(port, process.stdout, process.terminate, connection)
         return 0
 
 

@@ -276,7 +276,7 @@ TEST_F(websocket_send, SND_30_X_30_a_peer_that_never_reads) {
 
 TEST_F(websocket_send, X_30_slow_progress_is_progress) {
   pair_settings slow;
-  slow.send_timeout = std::chrono::milliseconds(2000);
+  slow.send_timeout = std::chrono::milliseconds(4000);
   slow.client_send_buffer_bytes = 4096;
   slow.peer_receive_buffer_bytes = small_receive_buffer_bytes;
   socket_pair pair(slow);
@@ -284,7 +284,7 @@ TEST_F(websocket_send, X_30_slow_progress_is_progress) {
   DWORD sent = 77;
   background sender([&] { sent = send(pair.handle(), binary_message, big); });
   let_others_run();
-  // Read in small portions, which takes this peer longer than the timeout: each makes room for
+  // Read in small portions, 4.5 s of pauses in all, longer than the timeout: each makes room for
   // more.
   std::string wire;
   while (wire.size() < big.size() + 14) {

@@ -262,6 +262,9 @@ tls_context::~tls_context() {
   for (const kept_session& kept : sessions_) {
     ::SSL_SESSION_free(kept.session);
   }
+  for (X509* const shared : certificates_) {
+    ::X509_free(shared);
+  }
   ::SSL_CTX_free(handle_);
 }
 
@@ -299,6 +302,23 @@ ssl_session_st* tls_context::take_session(std::string_view peer) noexcept {
     }
   }
   return nullptr;
+}
+
+x509_st* tls_context::share_certificate(x509_st& verified) noexcept {
+  const std::lock_guard lock(certificates_mutex_);
+  for (X509* const known : certificates_) {
+    if (known != nullptr && ::X509_cmp(known, &verified) == 0) {
+      ::X509_up_ref(known);
+      return known;
+    }
+  }
+  X509*& remembered = certificates_[next_certificate_];
+  next_certificate_ = (next_certificate_ + 1) % max_shared_certificates;
+  ::X509_free(remembered);
+  ::X509_up_ref(&verified);
+  remembered = &verified;
+  ::X509_up_ref(&verified);
+  return &verified;
 }
 
 } // namespace sluice::io

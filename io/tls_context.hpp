@@ -15,6 +15,7 @@
 // OpenSSL's types stay out of this header's users.
 struct ssl_ctx_st;
 struct ssl_session_st;
+struct x509_st;
 
 namespace sluice::io {
 
@@ -83,6 +84,11 @@ public:
 
   static constexpr std::size_t max_peer_bytes = 280; // host name, port, digits of the rules
 
+  /// For a certificate that was verified: a reference on one that is the same to the byte and that
+  /// other connections have as well, or on itself, which is remembered for them then. Bounded, the
+  /// oldest is forgotten first.
+  [[nodiscard]] x509_st* share_certificate(x509_st& verified) noexcept;
+
 private:
   friend class tls_context_ref;
   explicit tls_context(bool server) noexcept : server_(server) {}
@@ -98,6 +104,7 @@ private:
     char peer[max_peer_bytes];
   };
   static constexpr std::size_t max_kept_sessions = 32;
+  static constexpr std::size_t max_shared_certificates = 8;
 
   std::atomic<std::uint32_t> refs_{1};
   ssl_ctx_st* handle_ = nullptr;
@@ -107,6 +114,9 @@ private:
   std::mutex sessions_mutex_;
   kept_session sessions_[max_kept_sessions];
   std::size_t next_session_ = 0;
+  std::mutex certificates_mutex_;
+  x509_st* certificates_[max_shared_certificates] = {};
+  std::size_t next_certificate_ = 0;
 };
 
 } // namespace sluice::io

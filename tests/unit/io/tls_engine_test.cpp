@@ -285,6 +285,45 @@ TEST(tls_engine, TLS_04_the_certificate_table) {
   }
 }
 
+// More peers than a context remembers certificates of, in turn and again.
+TEST(tls_engine, each_connection_tells_its_own_peers_certificate) {
+  struct known_peer {
+    tls_context_ref context;
+    std::vector<std::byte> certificate;
+  };
+  std::vector<known_peer> peers(12);
+  pair ends;
+  for (int round = 0; round < 2; ++round) {
+    for (known_peer& one : peers) {
+      if (round == 0) {
+        tls_settings client_settings;
+        client_settings.ca_pem = bytes_of(authority().root());
+        client_settings.resume = false; // a whole handshake each time
+        tls_context_ref client_context = std::move(ends.client_context);
+        ends.make(authority().issue(), {.host = "localhost"}, client_settings, {});
+        one.context = ends.server_context;
+        if (client_context) {
+          ends.client_context = std::move(client_context);
+        }
+      }
+      ends.server_context = one.context;
+      ends.engines({.host = "localhost"});
+      ASSERT_TRUE(ends.shake());
+      EXPECT_FALSE(ends.client->resumed());
+      std::vector<std::byte> shown(ends.client->peer_certificate({}));
+      EXPECT_FALSE(shown.empty());
+      EXPECT_EQ(ends.client->peer_certificate(shown), shown.size());
+      if (round == 0) {
+        for (const known_peer& other : peers) {
+          EXPECT_NE(shown, other.certificate);
+        }
+        one.certificate = shown;
+      }
+      EXPECT_EQ(shown, one.certificate);
+    }
+  }
+}
+
 TEST(tls_engine, TLS_15_revocation_counts_only_when_it_is_asked_for) {
   const test_identity identity = authority().issue();
   const std::string list = authority().revoke(identity);

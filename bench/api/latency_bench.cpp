@@ -3,11 +3,15 @@
 // recv() and send() (the floor), a synchronous handle, and an asynchronous one that sends the next
 // message inside READ_COMPLETE. Counters: the median over the iterations of each client's median
 // round trip in microseconds, and by how much the handles' are over the floor's in the same
-// iteration.
+// iteration. With /one_cpu at its end all threads share one CPU, with /two_cpus the peer has one
+// for itself. Without, the scheduler places them, and where it does decides more than the client: a
+// thread that send() wakes comes to the sender's CPU, one that the ring wakes does not, and to wake
+// a CPU that sleeps may take longer than all the rest.
 //
 // api/cancel: how long after WinHttpCloseHandle was called a Receive that sleeps in the kernel
 // returns, in another thread; in microseconds. The floor: a bare recv() that shutdown() ends.
 
+#include "bench/support/cpu.hpp"
 #include "core/memory.hpp"
 #include "support/loopback.hpp"
 #include "winhttp/async_socket.hpp"
@@ -69,15 +73,20 @@ constexpr int trips_per_turn = 400;
   return of[rank];
 }
 
+enum class placement { free, one_cpu, two_cpus };
+
 /// A connection whose other end answers each client frame with a server's of the same size.
 class echo_pair {
 public:
-  echo_pair() {
+  explicit echo_pair(placement where) {
     const int on = 1;
     for (const int fd : {pair_.ours.get(), pair_.peer.get()}) {
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
-    echo_ = std::thread([fd = pair_.peer.get()] {
+    echo_ = std::thread([fd = pair_.peer.get(), where] {
+      if (where == placement::two_cpus) {
+        bench::pin_this_thread(1);
+      }
       std::array<std::byte, client_frame_bytes> in{};
       std::array<std::byte, server_frame_bytes> out{std::byte{0x82}, std::byte{payload_bytes}};
       while (receive_exactly(fd, in.data(), in.size()) &&
@@ -118,6 +127,8 @@ public:
 
 class bare_client final : public client {
 public:
+  explicit bare_client(placement where) : pair_(where) {}
+
   bool run(std::vector<double>& trips) override {
     const std::array<std::byte, client_frame_bytes> out{std::byte{0x82},
                                                         std::byte{0x80 | payload_bytes}};
@@ -140,7 +151,8 @@ private:
 
 class sync_client final : public client {
 public:
-  sync_client() : object_(memory::create<winhttp::websocket>()) {
+  explicit sync_client(placement where)
+      : pair_(where), object_(memory::create<winhttp::websocket>()) {
     ready_ = object_->begin_care(32768) == ERROR_SUCCESS; // as a program's sockets have it
     object_->connect(io::stream(pair_.release()), std::chrono::milliseconds(0), nullptr);
     handle_ = winhttp::open_handle(*object_);
@@ -175,7 +187,7 @@ private:
 
 class async_client final : public client {
 public:
-  async_client() {
+  explicit async_client(placement where) : pair_(where) {
     session_ =
         WinHttpOpen(nullptr, WINHTTP_ACCESS_TYPE_NO_PROXY, nullptr, nullptr, WINHTTP_FLAG_ASYNC);
     connection_ = WinHttpConnect(session_, L"nobody", 80, 0);
@@ -258,10 +270,10 @@ private:
   bool finished_ = false;
 };
 
-void ping_pong(benchmark::State& state) {
-  bare_client bare;
-  sync_client sync;
-  async_client async;
+void ping_pong_here(benchmark::State& state, placement where) {
+  bare_client bare(where);
+  sync_client sync(where);
+  async_client async(where);
   const std::array<client*, 3> clients{&bare, &sync, &async};
   std::array<std::vector<double>, 3> medians; // of a turn each
   std::array<std::vector<double>, 3> over;    // over the floor in the same iteration
@@ -281,6 +293,16 @@ void ping_pong(benchmark::State& state) {
   state.counters["async_us"] = quantile(medians[2], 0.5);
   state.counters["sync_over_us"] = quantile(over[1], 0.5);
   state.counters["async_over_us"] = quantile(over[2], 0.5);
+}
+
+/// On a thread of its own: all that it makes inherit its CPU.
+void ping_pong(benchmark::State& state, placement where) {
+  std::thread([&] {
+    if (where != placement::free) {
+      bench::pin_this_thread(0);
+    }
+    ping_pong_here(state, where);
+  }).join();
 }
 
 /// A thread that runs one blocking call at a time and notes when it returned.
@@ -374,7 +396,13 @@ void cancel(benchmark::State& state) {
   state.counters["p99_us"] = quantile(receives, 0.99);
 }
 
-BENCHMARK(ping_pong)->Name("api/ping_pong/125")->UseRealTime();
+BENCHMARK_CAPTURE(ping_pong, free, placement::free)->Name("api/ping_pong/125")->UseRealTime();
+BENCHMARK_CAPTURE(ping_pong, one_cpu, placement::one_cpu)
+    ->Name("api/ping_pong/125/one_cpu")
+    ->UseRealTime();
+BENCHMARK_CAPTURE(ping_pong, two_cpus, placement::two_cpus)
+    ->Name("api/ping_pong/125/two_cpus")
+    ->UseRealTime();
 BENCHMARK(cancel)->Name("api/cancel")->UseRealTime();
 
 } // namespace

@@ -52,8 +52,9 @@ void run(const bench::traffic& what, std::uint64_t turn_bytes, unsigned rounds) 
               "CPU second)\n",
               median(costs), what.message_bytes, what.text ? "text" : "binary", median(rates));
   std::printf("bare recv()              %.3f CPU s per GB\n", median(floors));
-  std::printf("ratio                    %.2f  (medians of %u turns of %.0f MB each)\n",
-              median(ratios), rounds, static_cast<double>(turn_bytes) * 1e-6);
+  std::printf(
+      "ratio                    %.2f  (medians of %u turns of %.0f MB each; a ratio per turn)\n",
+      median(ratios), rounds, static_cast<double>(turn_bytes) * 1e-6);
   if (bench::usable_cpus() < 2) {
     std::printf("note: sender and receiver shared one CPU\n");
   }

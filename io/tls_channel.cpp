@@ -21,6 +21,13 @@ tls_status tls_channel::handshake() noexcept {
 
 tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) noexcept {
   const std::lock_guard lock(mutex_);
+  if (unsent_.size() - unsent_done_ + engine_->output().size() > max_unsent_bytes) {
+    // It makes the engine talk (key updates ask for an answer) and does not listen.
+    lost_ = true;
+    ended_ = true;
+    read_bytes = 0;
+    return tls_status::failed;
+  }
   tls_status stopped_by = tls_status::done;
   std::size_t records_left = SIZE_MAX;
   const tls_status status = engine_->read_all(to, read_bytes, stopped_by, records_left);
@@ -30,7 +37,8 @@ tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) n
 
 error tls_channel::reason() noexcept {
   const std::lock_guard lock(mutex_);
-  return engine_->reason();
+  const error of_engine = engine_->reason();
+  return of_engine == error::none && lost_ ? error::connection_lost : of_engine;
 }
 
 tls_facts tls_channel::facts() noexcept {

@@ -53,7 +53,8 @@ public:
   void flush(int fd) noexcept;
   /// Says close_notify in the same way, if no write is under way.
   void say_goodbye(int fd) noexcept;
-  /// After failed: see tls_engine::reason().
+  /// After failed: see tls_engine::reason(); connection_lost when the peer makes the engine answer
+  /// and takes no answers.
   [[nodiscard]] error reason() noexcept;
   [[nodiscard]] tls_facts facts() noexcept;
   [[nodiscard]] tls_certificate certificate() noexcept;
@@ -80,6 +81,9 @@ public:
 private:
   // Queues that were longer than this do not stay with the connection.
   static constexpr std::size_t kept_queue_bytes = 4096;
+  // A peer that lets more than this pile up does not read: two large buffers of a writer's, and
+  // thousands of answers of the engine's own.
+  static constexpr std::size_t max_unsent_bytes = std::size_t{256} << 10;
 
   [[nodiscard]] std::span<const std::byte> next_unsent() noexcept;
   void note_sent(std::size_t count) noexcept;

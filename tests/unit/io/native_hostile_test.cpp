@@ -101,8 +101,7 @@ TEST_P(native_hostile, pings_of_a_peer_that_never_reads_stop_at_the_queue_limit)
   std::size_t at = 0; // in `pings`, which is sent round and round
   std::size_t turns_without_room = 0;
   EXPECT_TRUE(pump([&] {
-    const std::size_t sent =
-        peer.try_send(bytes(pings.begin() + static_cast<std::ptrdiff_t>(at), pings.end()));
+    const std::size_t sent = peer.try_send(std::span(pings).subspan(at));
     at = (at + sent) % pings.size();
     turns_without_room = sent != 0 ? 0 : turns_without_room + 1;
     return turns_without_room == 100;

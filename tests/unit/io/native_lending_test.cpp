@@ -103,7 +103,7 @@ TEST_P(native_lending, holding_too_much_stops_that_connection_alone_until_views_
   const bytes flood = make_.frame(opcode::binary, true, pattern(4u << 20));
   std::size_t sent = 0;
   EXPECT_TRUE(pump([&] {
-    sent += greedy.try_send(bytes(flood.begin() + static_cast<std::ptrdiff_t>(sent), flood.end()));
+    sent += greedy.try_send(std::span(flood).subspan(sent));
     return stats().reads_paused_by_lending != 0;
   }));
   const std::size_t stopped_at = hoarded_bytes;
@@ -120,8 +120,7 @@ TEST_P(native_lending, holding_too_much_stops_that_connection_alone_until_views_
   std::thread elsewhere([moved = std::move(hoard)]() mutable { moved.clear(); });
   EXPECT_TRUE(pump([&] {
     if (sent < flood.size()) {
-      sent +=
-          greedy.try_send(bytes(flood.begin() + static_cast<std::ptrdiff_t>(sent), flood.end()));
+      sent += greedy.try_send(std::span(flood).subspan(sent));
     }
     return hoarded_bytes == 4u << 20;
   }));

@@ -272,24 +272,29 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
        SSL_set_max_proto_version(ssl_, tls_version_number(peer.highest)) != 1)) {
     return error::invalid_argument;
   }
+  // A dot at the end is the resolver's: neither certificates nor SNI have it (RFC 6066 section 3).
+  std::string_view host(peer.host);
+  if (host.ends_with('.')) {
+    host.remove_suffix(1);
+  }
+  char name[254];
+  if (host.empty() || host.size() >= sizeof name) {
+    return error::invalid_argument;
+  }
+  *std::copy(host.begin(), host.end(), name) = '\0';
   unsigned char address[sizeof(in6_addr)];
-  const bool is_address = ::inet_pton(AF_INET, peer.host, address) == 1 ||
-                          ::inet_pton(AF_INET6, peer.host, address) == 1;
+  const bool is_address =
+      ::inet_pton(AF_INET, name, address) == 1 || ::inet_pton(AF_INET6, name, address) == 1;
   if (is_address) {
-    if (::X509_VERIFY_PARAM_set1_ip_asc(wanted, peer.host) != 1) {
+    if (::X509_VERIFY_PARAM_set1_ip_asc(wanted, name) != 1) {
+      ::ERR_clear_error();
       return error::no_memory;
     }
-  } else {
-    const std::string_view host(peer.host);
-    if (host.empty() || host.size() > 253) {
-      return error::invalid_argument;
-    }
-    // SSL_set_tlsext_host_name() is a macro with a C cast; this is what it does.
-    if (::X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) != 1 ||
-        ::SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                   const_cast<char*>(peer.host)) != 1) {
-      return error::no_memory;
-    }
+  } else if (::X509_VERIFY_PARAM_set1_host(wanted, name, host.size()) != 1 ||
+             // SSL_set_tlsext_host_name() is a macro with a C cast; this is what it does.
+             ::SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) != 1) {
+    ::ERR_clear_error();
+    return error::no_memory;
   }
   // Sessions made under looser rules must not serve a stricter client.
   char rules[32] = {':'};
@@ -300,14 +305,15 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
   *at++ = static_cast<char>('0' + static_cast<int>(peer.lowest));
   *at++ = static_cast<char>('0' + static_cast<int>(peer.highest));
   const std::string_view ends(rules, static_cast<std::size_t>(at - rules));
-  const std::string_view host(peer.host);
   if (!peer_.reserve(host.size() + ends.size())) {
     return error::no_memory;
   }
   peer_.append(host);
   peer_.append(ends);
   if (SSL_SESSION* const session = context_->take_session(peer_.view()); session != nullptr) {
-    ::SSL_set_session(ssl_, session);
+    if (::SSL_set_session(ssl_, session) != 1) {
+      ::ERR_clear_error(); // goes without it
+    }
     ::SSL_SESSION_free(session);
   }
   return error::none;

@@ -4,6 +4,7 @@
 #include "support/test_ca.hpp"
 
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -322,6 +323,36 @@ TEST(tls_engine, each_connection_tells_its_own_peers_certificate) {
       EXPECT_EQ(shown, one.certificate);
     }
   }
+}
+
+TEST(tls_engine, a_dot_at_the_end_of_a_host_is_not_part_of_its_name) {
+  for (const char* const host : {"localhost.", "127.0.0.1."}) {
+    pair ends;
+    ends.make(authority().issue(), {.host = host});
+    EXPECT_TRUE(ends.shake()) << host;
+    EXPECT_EQ(ends.client->certificate_faults(), 0u) << host;
+  }
+  pair ends;
+  ends.make(authority().issue());
+  EXPECT_EQ(tls_engine::make_client(ends.client_context, {.host = "."}, ends.client),
+            error::invalid_argument);
+}
+
+TEST(tls_engine, a_server_that_chooses_a_protocol_that_was_not_offered_is_refused) {
+  pair ends;
+  ends.make(authority().issue());
+  ::SSL_CTX_set_alpn_select_cb(
+      ends.server_context->handle(),
+      [](SSL*, const unsigned char** chosen, unsigned char* chosen_bytes, const unsigned char*,
+         unsigned int, void*) {
+        *chosen = reinterpret_cast<const unsigned char*>("h2");
+        *chosen_bytes = 2;
+        return SSL_TLSEXT_ERR_OK;
+      },
+      nullptr);
+  ends.engines({.host = "localhost"});
+  EXPECT_FALSE(ends.shake());
+  EXPECT_EQ(ends.client->reason(), error::tls_handshake);
 }
 
 TEST(tls_engine, TLS_15_revocation_counts_only_when_it_is_asked_for) {

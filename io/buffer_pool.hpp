@@ -63,6 +63,8 @@ public:
   /// Buffers that are neither free nor posted to the kernel (nor known to have come back).
   [[nodiscard]] std::size_t lent_count() const noexcept { return lent_; }
   [[nodiscard]] std::size_t posted_count() const noexcept { return posted_; }
+  /// None is lent or posted: whoever finds none free waits for nobody.
+  [[nodiscard]] bool none_out() const noexcept { return lent_ == 0 && posted_ == 0; }
   /// True if the next take() of that class needs no memory from the system.
   [[nodiscard]] bool has_free(buffer_class of) const noexcept {
     return free_[static_cast<std::size_t>(of)] != nullptr;

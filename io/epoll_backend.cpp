@@ -231,6 +231,10 @@ void epoll_backend::try_recv(recv_op& op, entry& at) noexcept {
     into =
         buffers_.take(op.wanted == buffer_class::small ? buffer_class::large : buffer_class::small);
   }
+  if (into == nullptr && buffers_.none_out()) {
+    complete(op, -ENOMEM);
+    return;
+  }
   if (into == nullptr) {
     op.now = operation::state::starved;
     ++stats_.starved;
@@ -451,9 +455,9 @@ void epoll_backend::dispatch(std::uint64_t key, std::uint32_t events) noexcept {
 }
 
 void epoll_backend::resume_starved() noexcept {
-  // Each retry takes a buffer, or goes to the back of the list and ends the round.
-  while (!starved_.empty() &&
-         (buffers_.has_free(buffer_class::small) || buffers_.has_free(buffer_class::large))) {
+  // Each retry takes a buffer, or goes to the back of the list and ends the round, or fails.
+  while (!starved_.empty() && (buffers_.has_free(buffer_class::small) ||
+                               buffers_.has_free(buffer_class::large) || buffers_.none_out())) {
     start_recv(static_cast<recv_op&>(starved_.pop()), true);
   }
 }

@@ -49,7 +49,8 @@ inline constexpr std::size_t buffer_class_count = 2;
 /// Reads once from a socket into a buffer of the pool. While it waits it holds no buffer (an idle
 /// connection keeps none); with `result > 0`, `filled` is the caller's, to be recycled by it.
 /// When no buffer is free the operation is `starved`: it stays submitted and goes on when a buffer
-/// comes back, first starved first, never by a timer and never as an error.
+/// comes back, first starved first, never by a timer and never as an error. Where there is none
+/// that could come back, because memory has run out, it ends with -ENOMEM.
 ///
 /// With `multishot`, a backend that can (backend::multishot()) goes on after a read: `on_complete`
 /// runs with the operation not idle, and takes `filled` out of it; more reads may follow at once,

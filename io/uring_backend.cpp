@@ -302,6 +302,10 @@ bool uring_backend::choose_group(recv_op& op) noexcept {
 }
 
 void uring_backend::starve(recv_op& op) noexcept {
+  if (buffers_.none_out()) {
+    complete(op, -ENOMEM);
+    return;
+  }
   op.now = operation::state::starved;
   if (op.turn == 0) {
     op.turn = ++last_turn_;
@@ -423,6 +427,9 @@ void uring_backend::cancel(operation& op) noexcept {
 void uring_backend::resume_starved() noexcept {
   for (std::uint32_t count = posted_count(); count != 0 && !starved_.empty(); --count) {
     start_recv(static_cast<recv_op&>(starved_.pop()));
+  }
+  while (!starved_.empty() && buffers_.none_out()) {
+    complete(starved_.pop(), -ENOMEM);
   }
 }
 

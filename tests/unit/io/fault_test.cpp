@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -118,6 +120,27 @@ TEST_P(fault_on, a_read_without_memory_can_be_made_again) {
       break;
     }
   }
+}
+
+TEST_P(fault_on, a_receive_does_not_wait_for_a_buffer_that_nobody_has) {
+  on.reset();
+  counted_memory memory;
+  remake(small_settings);
+  loopback pair;
+  ASSERT_TRUE(send_all(pair.peer.get(), "x"));
+  io::recv_op op;
+  op.socket = {pair.ours.get(), io::next_socket_id()};
+  op.on_complete = [](io::operation&) noexcept {};
+  memory.allow(0);
+  on->io().submit(op);
+  const auto patience = io::clock::now() + std::chrono::seconds(30);
+  while (!op.idle() && io::clock::now() < patience) {
+    ASSERT_EQ(on->io().wait(patience), error::none);
+  }
+  memory.allow_all();
+  EXPECT_TRUE(op.idle()) << "it waits";
+  on.reset(); // ends what waits
+  EXPECT_EQ(op.result, -ENOMEM);
 }
 
 TEST_P(fault_on, bytes_that_found_no_room_in_the_inbox_go_with_the_stream) {

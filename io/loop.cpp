@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 
-#include <atomic>
 #include <mutex>
 #include <utility>
 
@@ -17,7 +16,7 @@ constexpr backend_settings synchronous_settings{
 [[gnu::tls_model("initial-exec")]] thread_local constinit loop* this_threads_loop = nullptr;
 
 pthread_key_t exit_key;
-std::atomic<bool> exit_key_made{false};
+constinit bool process_is_prepared = false; // false for ever: no memory, or no key left
 
 void destroy_at_thread_exit(void* given) noexcept {
   this_threads_loop = nullptr;
@@ -30,7 +29,6 @@ void destroy_at_thread_exit(void* given) noexcept {
 /// to, and their descriptors still lead to the parent's rings: the child must not touch those.
 struct loop_registry {
   static void add(loop& made) noexcept {
-    handle_forks();
     const std::lock_guard guard(lock);
     made.next_ = first;
     if (first != nullptr) {
@@ -47,18 +45,6 @@ struct loop_registry {
     }
   }
 
-  static void handle_forks() noexcept {
-    // A lock of its own: before_fork() waits for the other one with the C library's lock held that
-    // pthread_atfork() needs.
-    static constinit std::mutex once;
-    static constinit bool done = false;
-    const std::lock_guard guard(once);
-    if (!done) {
-      // When this fails for want of memory, the next loop tries again.
-      done = ::pthread_atfork(&before_fork, &in_parent, &in_child) == 0;
-    }
-  }
-
   static void before_fork() noexcept { lock.lock(); }
   static void in_parent() noexcept { lock.unlock(); }
   static void in_child() noexcept {
@@ -69,7 +55,7 @@ struct loop_registry {
     }
     first = nullptr;
     this_threads_loop = nullptr;
-    if (exit_key_made.load(std::memory_order_relaxed)) {
+    if (process_is_prepared) {
       ::pthread_setspecific(exit_key, nullptr);
     }
     lock.unlock();
@@ -84,20 +70,15 @@ constinit loop* loop_registry::first = nullptr;
 
 namespace {
 
+// What is made once per process. Before main() and every other constructor, or while the shared
+// library is loaded: a lock around it might be held by a thread that a forked child does not have.
+//
 // A pthread key and not a destructor of a thread_local: it runs after those of the application's
 // own thread_locals, which may still close handles.
-bool destroy_when_thread_exits(loop* made) noexcept {
-  static constinit std::mutex lock;
-  if (!exit_key_made.load(std::memory_order_acquire)) {
-    const std::lock_guard guard(lock);
-    if (!exit_key_made.load(std::memory_order_relaxed)) {
-      if (::pthread_key_create(&exit_key, &destroy_at_thread_exit) != 0) {
-        return false;
-      }
-      exit_key_made.store(true, std::memory_order_release);
-    }
-  }
-  return ::pthread_setspecific(exit_key, made) == 0;
+[[gnu::constructor(101)]] void prepare_process() noexcept {
+  process_is_prepared = ::pthread_atfork(&loop_registry::before_fork, &loop_registry::in_parent,
+                                         &loop_registry::in_child) == 0 &&
+                        ::pthread_key_create(&exit_key, &destroy_at_thread_exit) == 0;
 }
 
 } // namespace
@@ -115,6 +96,9 @@ loop::~loop() {
 
 error loop::create(backend_choice choice, const backend_settings& settings,
                    memory::unique<loop>& made) noexcept {
+  if (!process_is_prepared) {
+    return error::no_memory;
+  }
   buffer_pool* const buffers = buffer_pool::create(settings.max_pool_bytes);
   if (buffers == nullptr) {
     return error::no_memory;
@@ -136,7 +120,7 @@ error loop::create(backend_choice choice, const backend_settings& settings,
 void loop::adopt_for_this_thread(memory::unique<loop> given) noexcept {
   memory::destroy(this_threads_loop);
   this_threads_loop = nullptr;
-  if (!destroy_when_thread_exits(given.get())) {
+  if (::pthread_setspecific(exit_key, given.get()) != 0) {
     return;
   }
   this_threads_loop = given.release();

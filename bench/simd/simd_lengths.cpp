@@ -98,9 +98,12 @@ std::vector<std::size_t> lengths(const options& limits) {
   std::vector<std::size_t> all;
   for (std::size_t n = 1; n <= std::min(limits.every, limits.to); ++n)
     all.push_back(n);
-  for (double n = static_cast<double>(limits.every) * std::exp2(0.125);
-       n <= static_cast<double>(limits.to) * 1.001; n *= std::exp2(0.125))
+  for (int eighth = 1;; ++eighth) {
+    const double n = static_cast<double>(limits.every) * std::exp2(eighth / 8.0);
+    if (n > static_cast<double>(limits.to) * 1.001)
+      break;
     all.push_back(static_cast<std::size_t>(std::lround(n)));
+  }
   return all;
 }
 

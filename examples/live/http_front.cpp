@@ -59,7 +59,7 @@ http_front::~http_front() {
 
 std::string http_front::load_files(const std::string& folder) {
   for (const served_file& each : served) {
-    const std::string path = folder + "/" + each.name;
+    std::string path = folder + "/" + each.name;
     std::ifstream in(path, std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
     if (!in || bytes.empty()) {

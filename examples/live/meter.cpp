@@ -19,9 +19,13 @@ std::uint64_t clock_ns(clockid_t which) noexcept {
 constexpr double first_round_trip_s = 31.25e-6;
 
 template <typename... Values> void add(std::string& to, const char* format, Values... values) {
-  char text[256];
-  const int count = std::snprintf(text, sizeof text, format, values...);
-  to.append(text, std::min(static_cast<std::size_t>(std::max(count, 0)), sizeof text - 1));
+  if constexpr (sizeof...(values) == 0) {
+    to.append(format);
+  } else {
+    char text[256];
+    const int count = std::snprintf(text, sizeof text, format, values...);
+    to.append(text, std::min(static_cast<std::size_t>(std::max(count, 0)), sizeof text - 1));
+  }
 }
 
 void add_number(std::string& to, const char* name, std::uint64_t value) {

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -234,6 +235,8 @@ int in_child(int (*body)()) {
   const pid_t child = ::fork();
   require(child >= 0, "fork");
   if (child == 0) {
+    ::signal(SIGALRM, SIG_DFL);
+    ::alarm(30); // a child that hangs fails the test and outlives nobody
     ::_exit(body());
   }
   int status = 0;

@@ -67,6 +67,7 @@ constexpr bool child_has_threads = true;
 template <typename Body> int in_child(Body body) {
   const pid_t child = ::fork();
   if (child == 0) {
+    ::alarm(30); // a child that hangs fails the test and outlives nobody
     ::_exit(body());
   }
   int status = 0;

@@ -186,11 +186,9 @@ buffer* buffer_pool::take(buffer_class wanted) noexcept {
 }
 
 buffer* buffer_pool::take_or_grow(buffer_class wanted) noexcept {
-  const buffer_class other =
-      wanted == buffer_class::small ? buffer_class::large : buffer_class::small;
   buffer* taken = take(wanted);
   if (taken == nullptr) {
-    taken = take(other);
+    taken = take(other(wanted));
   }
   if (taken == nullptr && (drain_returns() || add_over_cap())) {
     taken = take(buffer_class::small);

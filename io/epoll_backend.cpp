@@ -228,8 +228,7 @@ void epoll_backend::arm_writer(operation& op, entry& at) noexcept {
 void epoll_backend::try_recv(recv_op& op, entry& at) noexcept {
   buffer* into = buffers_.take(op.wanted);
   if (into == nullptr) {
-    into =
-        buffers_.take(op.wanted == buffer_class::small ? buffer_class::large : buffer_class::small);
+    into = buffers_.take(other(op.wanted));
   }
   if (into == nullptr && buffers_.none_out()) {
     complete(op, -ENOMEM);

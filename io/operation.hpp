@@ -45,6 +45,9 @@ struct operation {
 /// Size classes of receive buffers.
 enum class buffer_class : std::uint8_t { small, large };
 inline constexpr std::size_t buffer_class_count = 2;
+[[nodiscard]] constexpr buffer_class other(buffer_class of) noexcept {
+  return of == buffer_class::small ? buffer_class::large : buffer_class::small;
+}
 
 /// Reads once from a socket into a buffer of the pool. While it waits it holds no buffer (an idle
 /// connection keeps none); with `result > 0`, `filled` is the caller's, to be recycled by it.

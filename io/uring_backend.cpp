@@ -30,10 +30,6 @@ constexpr std::size_t index_of(buffer_class of) noexcept {
   return static_cast<std::size_t>(of);
 }
 
-constexpr buffer_class other(buffer_class of) noexcept {
-  return of == buffer_class::small ? buffer_class::large : buffer_class::small;
-}
-
 /// What io_uring_enter may say without the ring being lost.
 bool is_passing(int result) noexcept {
   return result >= 0 || result == -EINTR || result == -ETIME || result == -EAGAIN ||
@@ -303,8 +299,7 @@ bool uring_backend::choose_group(recv_op& op) noexcept {
 
 void uring_backend::starve(recv_op& op) noexcept {
   if (buffers_.none_out()) {
-    complete(op, -ENOMEM);
-    return;
+    return complete(op, -ENOMEM);
   }
   op.now = operation::state::starved;
   if (op.turn == 0) {

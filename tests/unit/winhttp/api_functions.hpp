@@ -139,4 +139,43 @@ inline void expect_refusals(std::span<const given_handle> known) {
   }
 }
 
+/// Pointers, lengths, types and statuses that no open socket takes, whatever is pending on it.
+inline void expect_bad_values_refused(HINTERNET socket) {
+  char byte = 'x';
+  std::string reason(124, 'r');
+  outputs to;
+  const auto text = WINHTTP_WEB_SOCKET_UTF8_MESSAGE_BUFFER_TYPE;
+  for (const DWORD length : {1u, 0x7FFFFFFFu, 0xFFFFFFFFu}) {
+    EXPECT_EQ(WinHttpWebSocketSend(socket, text, nullptr, length), bad_value);
+    EXPECT_EQ(WinHttpWebSocketReceive(socket, nullptr, length, &to.number, &to.type), bad_value);
+    EXPECT_EQ(WinHttpWebSocketShutdown(socket, 1000, nullptr, length), bad_value);
+    EXPECT_EQ(WinHttpWebSocketClose(socket, 1000, nullptr, length), bad_value);
+    EXPECT_EQ(WinHttpWebSocketQueryCloseStatus(socket, &to.status, nullptr, length, &to.number),
+              bad_value);
+  }
+  for (const int type : {4, 5, -1, 0x7FFFFFFF}) {
+    EXPECT_EQ(
+        WinHttpWebSocketSend(socket, static_cast<WINHTTP_WEB_SOCKET_BUFFER_TYPE>(type), &byte, 1),
+        bad_value)
+        << type;
+  }
+  EXPECT_EQ(WinHttpWebSocketReceive(socket, &byte, 0, &to.number, &to.type), bad_value);
+  for (const DWORD length : {124u, 0xFFFFu, 0xFFFFFFFFu}) {
+    EXPECT_EQ(WinHttpWebSocketShutdown(socket, 1000, reason.data(), length), bad_value);
+    EXPECT_EQ(WinHttpWebSocketClose(socket, 1000, reason.data(), length), bad_value);
+  }
+  constexpr USHORT forbidden[] = {0, 1, 999, 1004, 1006, 1015, 5000, 65535};
+  for (const USHORT status : forbidden) {
+    EXPECT_EQ(WinHttpWebSocketShutdown(socket, status, nullptr, 0), bad_value) << status;
+    EXPECT_EQ(WinHttpWebSocketClose(socket, status, nullptr, 0), bad_value) << status;
+  }
+  EXPECT_EQ(WinHttpWebSocketClose(socket, 1005, reason.data(), 1), bad_value);
+  EXPECT_EQ(WinHttpWebSocketQueryCloseStatus(socket, nullptr, nullptr, 0, &to.number), bad_value);
+  EXPECT_EQ(WinHttpWebSocketQueryCloseStatus(socket, &to.status, nullptr, 0, nullptr), bad_value);
+  EXPECT_EQ(WinHttpWebSocketQueryCloseStatus(socket, &to.status, nullptr, 0, &to.number),
+            bad_state);
+  EXPECT_EQ(to, outputs());
+  EXPECT_EQ(byte, 'x');
+}
+
 } // namespace sluice::test

@@ -276,14 +276,13 @@ void mock_backend::cancel(operation& op) noexcept {
 bool mock_backend::hand_out(recv_op& op, mock_socket::step& from) {
   buffer* real = buffers_.take(op.wanted);
   if (real == nullptr) {
-    real =
-        buffers_.take(op.wanted == buffer_class::small ? buffer_class::large : buffer_class::small);
+    real = buffers_.take(other(op.wanted));
   }
   if (real == nullptr) {
     return false;
   }
-  for (const buffer* other : out_) {
-    if (other->bytes == real->bytes) {
+  for (const buffer* lent : out_) {
+    if (lent->bytes == real->bytes) {
       breach("buffer handed out twice");
     }
   }
@@ -400,6 +399,10 @@ bool mock_backend::progress_recv(armed_operation& at, recv_op& op) {
     }
     case mock_socket::event::bytes: {
       if (!hand_out(op, next)) {
+        if (buffers_.none_out()) {
+          complete(op, -ENOMEM);
+          return true;
+        }
         const bool changed = at.state != operation::state::starved;
         starve(at);
         return changed;

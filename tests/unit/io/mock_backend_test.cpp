@@ -147,6 +147,18 @@ TEST_F(mock_rules, a_buffer_comes_back_exactly_once) {
   expected = {"buffer 0 came back twice", "buffer 1 never came back"};
 }
 
+TEST(mock_memory, a_receive_does_not_wait_for_a_buffer_that_nobody_has) {
+  const mock_loop without(1); // room for no buffer at all
+  const unique_fd fd(any_descriptor());
+  recv_op op;
+  op.socket = {fd.get(), io::next_socket_id()};
+  without.mock->socket(fd.get()).arrives("x");
+  without.on->io().submit(op);
+  ASSERT_EQ(without.on->io().wait(without.on->io().now()), error::none);
+  EXPECT_TRUE(op.idle());
+  EXPECT_EQ(op.result, -ENOMEM);
+}
+
 TEST_F(mock_rules, no_buffer_is_handed_out_twice) {
   const unique_fd fds[] = {unique_fd(any_descriptor()), unique_fd(any_descriptor())};
   io::buffer_pool& pool = loop.on->buffers();

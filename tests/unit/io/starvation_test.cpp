@@ -150,6 +150,22 @@ TEST_P(starving_loop_on, a_blocking_read_does_not_wait_for_its_own_thread) {
   EXPECT_EQ(on->buffers().lent_count(), 0U);
 }
 
+// A buffer over the pool's cap goes back to the system: nobody in line gets it.
+TEST_P(starving_loop_on, a_line_for_a_buffer_that_is_gone_ends) {
+  io::backend_settings none = small_settings;
+  none.max_pool_bytes = 1;
+  remake(none);
+  buffer* const last = on->buffers().take_or_grow(io::buffer_class::small);
+  ASSERT_NE(last, nullptr);
+  ASSERT_TRUE(send_all(pairs[0].peer.get(), "x"));
+  on->io().submit(ops[0]);
+  ASSERT_EQ(on->io().wait(on->io().now()), error::none);
+  EXPECT_EQ(ops[0].now, io::operation::state::starved);
+  last->owner->recycle(*last);
+  turn_until(1);
+  EXPECT_EQ(ops[0].result, -ENOMEM);
+}
+
 TEST_P(starving_loop_on, the_other_class_is_taken_when_one_has_run_out) {
   io::backend_settings one_each = small_settings;
   one_each.small_posted = 2;

@@ -2,10 +2,12 @@
 a driver nor a library is needed. The same input events as from a hand, no scripted shortcuts."""
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -14,6 +16,23 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 def find():
     return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+def descendants(root):
+    """(process id, command line) of the processes below one."""
+    parents, commands = {}, {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as stat:
+                parents[int(entry)] = int(stat.read().rpartition(")")[2].split()[1])
+            with open(f"/proc/{entry}/cmdline", "rb") as words:
+                commands[int(entry)] = words.read()
+    for pid, words in commands.items():
+        above = parents[pid]
+        while above in parents and above != root:
+            above = parents[above]
+        if above == root:
+            yield pid, words
 
 
 class Browser:
@@ -83,6 +102,23 @@ class Browser:
     def open(self, url):
         return Page(self, url)
 
+    @contextlib.contextmanager
+    def stopped(self):
+        """The processes that run pages stand still, all of this browser's; the others go on, such as
+        the one that has the sockets. Nothing may be asked of a page meanwhile."""
+        renderers = [pid for pid, words in descendants(self.process.pid)
+                     if b"--type=renderer" in words]
+        if not renderers:
+            raise RuntimeError("no process of the browser says that it runs pages")
+        try:
+            for pid in renderers:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in renderers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
 
 class Page:
     def __init__(self, browser, url):
@@ -98,8 +134,11 @@ class Page:
                 "Page.loadEventFired", self.session,
             ):
                 break
-        # A tab that is not in front still gets input and timers.
-        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
+        self.pretend_in_front(True)
+
+    def pretend_in_front(self, pretend):
+        """A tab that is not in front gets input and timers as if it were: from the start."""
+        self.call("Emulation.setFocusEmulationEnabled", enabled=pretend)
 
     def call(self, method, **parameters):
         return self.browser.call(method, self.session, **parameters)

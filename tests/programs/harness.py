@@ -19,6 +19,8 @@ def program():
 def main():
     main.program = os.path.abspath(sys.argv.pop(1))
     outcome = unittest.main("__main__", exit=False, verbosity=1).result
+    for reason in sorted({reason for _, reason in outcome.skipped}):
+        print(f"skipped: {reason}", file=sys.stderr)
     if not outcome.wasSuccessful():
         sys.exit(1)
     sys.exit(SKIPPED if outcome.testsRun == len(outcome.skipped) else 0)

@@ -1,5 +1,7 @@
 #include "support/tls_peer.hpp"
 
+#include "support/tls_record.hpp"
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -78,18 +80,38 @@ struct tls_peer_end::state {
   SSL* ssl = nullptr;
   BIO* in = nullptr;
   BIO* out = nullptr;
+  std::string secret; // of what this end sends, TLS 1.3
+  std::unique_ptr<tls_record_sealer> forger;
 
   ~state() {
     SSL_free(ssl);
     SSL_CTX_free(context);
   }
 
-  void open() {
+  void open(bool forges) {
+    if (forges) {
+      SSL_CTX_set_keylog_callback(context, &note_secret);
+    }
     ssl = SSL_new(context);
+    SSL_set_app_data(ssl, this);
     in = BIO_new(BIO_s_mem());
     out = BIO_new(BIO_s_mem());
     BIO_set_mem_eof_return(in, -1);
     SSL_set_bio(ssl, in, out);
+  }
+
+  // "SERVER_TRAFFIC_SECRET_0 <client random> <secret>", both in hexadecimal.
+  static void note_secret(const SSL* of, const char* line) {
+    auto& self = *static_cast<state*>(SSL_get_app_data(of));
+    const std::string_view text(line);
+    if (text.starts_with(SSL_is_server(of) != 0 ? "SERVER_TRAFFIC_SECRET_0 "
+                                                : "CLIENT_TRAFFIC_SECRET_0 ")) {
+      self.secret.clear();
+      for (std::size_t at = text.rfind(' ') + 1; at + 1 < text.size(); at += 2) {
+        self.secret.push_back(
+            static_cast<char>(std::stoi(std::string(text.substr(at, 2)), nullptr, 16)));
+      }
+    }
   }
 
   void receive(std::string_view bytes) const {
@@ -117,7 +139,7 @@ tls_peer_end::tls_peer_end(const tls_server_settings& how) : state_(new state) {
                      [&](X509* one) { X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one); });
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   }
-  state_->open();
+  state_->open(how.forges);
   SSL_set_accept_state(state_->ssl);
 }
 
@@ -136,7 +158,7 @@ tls_peer_end::tls_peer_end(const tls_client_settings& how) : state_(new state) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   }
   check(SSL_CTX_set_alpn_protos(context, http11, sizeof http11) == 0, "ALPN");
-  state_->open();
+  state_->open(how.forges);
   check(SSL_set1_host(state_->ssl, how.host) == 1, "host");
   SSL_ctrl(state_->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
            const_cast<char*>(how.host));
@@ -180,6 +202,7 @@ std::string tls_peer_end::seal(std::string_view plain, std::size_t record_bytes)
               static_cast<int>(one.size()),
           "write");
     plain.remove_prefix(one.size());
+    ++records_sealed_;
   }
   return take_output_locked();
 }
@@ -233,6 +256,17 @@ std::string tls_peer_end::renegotiation() {
   static_cast<void>(SSL_do_handshake(state_->ssl));
   ERR_clear_error();
   return take_output_locked();
+}
+
+std::string tls_peer_end::forge(unsigned type, std::string_view content) {
+  const std::lock_guard lock(mutex_);
+  if (state_->forger == nullptr) {
+    // Under the keys of TLS 1.2 goes Finished, too.
+    const std::uint64_t finished = SSL_version(state_->ssl) == TLS1_3_VERSION ? 0 : 1;
+    state_->forger = std::make_unique<tls_record_sealer>(state_->ssl, state_->secret,
+                                                         finished + records_sealed_);
+  }
+  return state_->forger->seal(type, content);
 }
 
 void tls_peer_end::resume(tls_peer_end& earlier) {

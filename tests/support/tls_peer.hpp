@@ -3,6 +3,8 @@
 #include "support/test_ca.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -19,6 +21,7 @@ struct tls_server_settings {
   std::size_t tickets = 2;                 // sent behind the handshake of TLS 1.3
   std::string demanded_client_authority{}; // PEM: a client needs a certificate of it
   const char* suites = nullptr;            // of TLS 1.3, as OpenSSL names them; nullptr: all
+  bool forges = false;                     // forge() will be called
 };
 
 /// What a TLS client of a test is like.
@@ -28,6 +31,7 @@ struct tls_client_settings {
   test_identity identity{}; // its own, if any
   int lowest_version = 0;
   int highest_version = 0;
+  bool forges = false; // forge() will be called
 };
 
 /// One end of a TLS connection, made of OpenSSL's own parts and none of the library:
@@ -57,6 +61,11 @@ public:
   [[nodiscard]] std::string late_ticket();
   /// TLS 1.2: asks for another handshake on the connection.
   [[nodiscard]] std::string renegotiation();
+  /// A record of any type (20 change_cipher_spec, 21 alert, 22 handshake, 23 application data)
+  /// under this end's keys. From the first one on, seal() and whatever else makes records must not
+  /// be called. Before it: no key update, no renegotiation, and a server of TLS 1.3 without
+  /// tickets.
+  [[nodiscard]] std::string forge(unsigned type, std::string_view content);
 
   [[nodiscard]] bool saw_close_notify();
   [[nodiscard]] bool resumed();
@@ -71,7 +80,17 @@ private:
   std::string take_output_locked();
   std::mutex mutex_;
   std::unique_ptr<state> state_;
+  std::uint64_t records_sealed_ = 0;
 };
+
+/// Records one behind the other. They are made in that order, too, which `+` does not promise.
+[[nodiscard]] inline std::string in_order(std::initializer_list<std::string> records) {
+  std::string made;
+  for (const std::string& one : records) {
+    made += one;
+  }
+  return made;
+}
 
 struct tls_broken : std::runtime_error {
   using std::runtime_error::runtime_error;

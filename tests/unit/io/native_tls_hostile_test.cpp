@@ -1,10 +1,11 @@
-#include "native_fixture.hpp"
+#include "native_tls_hostile_fixture.hpp"
 #include "support/scripted_peer.hpp"
 
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -27,56 +28,7 @@ using test::tls_test_authority;
 using test::tls_test_identity;
 using test::to_bytes;
 
-class native_tls_hostile : public test::native_test {
-protected:
-  void serve_tls(connection_settings settings = {}) {
-    settings.tls = server_tls();
-    serve(settings);
-  }
-  [[nodiscard]] raw_client upgraded(int version = 0, int receive_buffer_bytes = 0) {
-    raw_client made(*this);
-    made.connect(receive_buffer_bytes);
-    made.start_tls({.authority = tls_test_authority().root(), .highest_version = version});
-    made.send(raw_client::request());
-    EXPECT_NE(made.read_head().find("HTTP/1.1 101 "), std::string::npos);
-    return made;
-  }
-  [[nodiscard]] raw_client unshaken() {
-    raw_client made(*this);
-    made.connect();
-    return made;
-  }
-  [[nodiscard]] std::string sealed(raw_client& by, const bytes& plain,
-                                   std::size_t record_bytes = 16384) const {
-    return by.tls().seal({reinterpret_cast<const char*>(plain.data()), plain.size()}, record_bytes);
-  }
-  [[nodiscard]] std::string sealed_text(raw_client& by, std::string_view text) const {
-    return sealed(by, make_.frame(opcode::text, true, text));
-  }
-  /// The connection must end with that cause, and its peer see the end of the stream.
-  void expect_end(raw_client& peer, error cause) {
-    std::string rest;
-    while (peer.receive_raw(rest)) {
-    }
-    peer.close(); // else the server waits for it to have read the alert
-    EXPECT_TRUE(pump([&] { return handler_.endings.size() == 1; }));
-    EXPECT_EQ(handler_.endings.back().cause, cause) << to_string(handler_.endings.back().cause);
-    EXPECT_FALSE(handler_.endings.back().clean);
-    handler_.endings.clear();
-  }
-  void collect() {
-    handler_.slice = [this](connection&, const view& v) { seen_.push_back(text_of(v)); };
-  }
-  [[nodiscard]] loop_stats stats() const {
-    loop_stats now;
-    on_.stats(now);
-    return now;
-  }
-
-  std::vector<std::string> seen_;
-};
-
-constexpr int versions[] = {0x0303, 0x0304};
+using test::native_tls_hostile;
 
 TEST_P(native_tls_hostile, a_changed_byte_ends_the_connection_behind_what_came_before) {
   collect();
@@ -84,7 +36,7 @@ TEST_P(native_tls_hostile, a_changed_byte_ends_the_connection_behind_what_came_b
   if (!on_.is_open()) {
     return;
   }
-  for (const int version : versions) {
+  for (const int version : test::tls_versions) {
     for (const std::size_t at : {0u, 1u, 3u, 4u, 5u, 9u, 20u, 29u}) {
       SCOPED_TRACE(testing::Message() << version << " byte " << at);
       seen_.clear();
@@ -114,7 +66,7 @@ TEST_P(native_tls_hostile, records_that_break_the_format_end_the_connection) {
       std::string("\x15\x03\x03\x00\x02\x02\x28", 7),                   // an alert in plain text
       "GET / HTTP/1.1\r\n\r\n",
   };
-  for (const int version : versions) {
+  for (const int version : test::tls_versions) {
     for (const std::string& wire : garbage) {
       SCOPED_TRACE(testing::Message() << version << ' ' << (&wire - garbage));
       raw_client peer = upgraded(version);
@@ -130,7 +82,7 @@ TEST_P(native_tls_hostile, an_alert_or_an_end_in_the_middle_of_a_record) {
   if (!on_.is_open()) {
     return;
   }
-  for (const int version : versions) {
+  for (const int version : test::tls_versions) {
     for (const bool alert : {false, true}) {
       raw_client peer = upgraded(version);
       const std::string whole = sealed_text(peer, "never seen");
@@ -153,7 +105,7 @@ TEST_P(native_tls_hostile, a_record_that_comes_twice_or_too_early_is_refused) {
   if (!on_.is_open()) {
     return;
   }
-  for (const int version : versions) {
+  for (const int version : test::tls_versions) {
     for (const bool twice : {false, true}) {
       seen_.clear();
       raw_client peer = upgraded(version);
@@ -172,7 +124,7 @@ TEST_P(native_tls_hostile, what_follows_close_notify_is_never_delivered) {
   if (!on_.is_open()) {
     return;
   }
-  for (const int version : versions) {
+  for (const int version : test::tls_versions) {
     seen_.clear();
     raw_client peer = upgraded(version);
     const std::string last = sealed_text(peer, "last");
@@ -216,7 +168,7 @@ TEST_P(native_tls_hostile, records_of_one_byte_bytes_alone_and_many_at_once) {
   if (!on_.is_open()) {
     return;
   }
-  for (const int version : versions) {
+  for (const int version : test::tls_versions) {
     got.clear();
     raw_client peer = upgraded(version);
     const std::string text(3000, 'p');
@@ -263,72 +215,6 @@ TEST_P(native_tls_hostile, key_updates_at_any_point_are_followed_and_answered) {
   }
 }
 
-// Makes the kernel buffer little on both ends of a connection inside this process: megabytes of key
-// updates of 27 bytes take a sanitizer minutes.
-void buffer_little(int fd) {
-  sockaddr_storage near{};
-  socklen_t near_bytes = sizeof near;
-  ASSERT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&near), &near_bytes), 0);
-  bool other_end_found = false;
-  for (int other = 0; other < 1024; ++other) {
-    sockaddr_storage far{};
-    socklen_t far_bytes = sizeof far;
-    const bool is_other_end =
-        ::getpeername(other, reinterpret_cast<sockaddr*>(&far), &far_bytes) == 0 &&
-        far_bytes == near_bytes && std::memcmp(&far, &near, near_bytes) == 0;
-    if (is_other_end || other == fd) {
-      const int room_bytes = 4096;
-      ::setsockopt(other, SOL_SOCKET, SO_SNDBUF, &room_bytes, sizeof room_bytes);
-      ::setsockopt(other, SOL_SOCKET, SO_RCVBUF, &room_bytes, sizeof room_bytes);
-      other_end_found = other_end_found || is_other_end;
-    }
-  }
-  EXPECT_TRUE(other_end_found);
-}
-
-TEST_P(native_tls_hostile, a_flood_of_key_updates_of_a_peer_that_never_reads_is_bounded) {
-  connection_settings settings;
-  settings.max_send_queue_bytes = 16384;
-  test::counted_memory& memory = count_memory();
-  serve_tls(settings);
-  if (!on_.is_open()) {
-    return;
-  }
-  raw_client peer = upgraded(0x0304, 4096); // the kernel buffers little for it
-  buffer_little(peer.fd());
-  std::string flood; // each asks for an answer, which the peer does not take
-  std::size_t sent_bytes = 0;
-  std::size_t turns_without_room = 0;
-  EXPECT_TRUE(pump([&] {
-    while (flood.size() < 4096) {
-      flood += peer.tls().key_update(true);
-    }
-    const bytes piece = to_bytes(flood);
-    const ssize_t sent = ::send(peer.fd(), piece.data(), piece.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    turns_without_room = sent > 0 ? 0 : turns_without_room + 1;
-    if (sent > 0) {
-      sent_bytes += static_cast<std::size_t>(sent);
-      flood.erase(0, static_cast<std::size_t>(sent));
-    }
-    return turns_without_room == 100 || sent_bytes > (64u << 20) || !handler_.endings.empty();
-  }));
-  EXPECT_EQ(turns_without_room, 100u) << "reading has stopped";
-  EXPECT_TRUE(handler_.endings.empty());
-  EXPECT_LT(memory.live_bytes(), 4u << 20);
-  // The peer reads: all goes on.
-  bool answered = false;
-  handler_.slice = [&](connection&, const view&) { answered = true; };
-  flood += sealed_text(peer, "and on");
-  EXPECT_TRUE(pump([&] {
-    const ssize_t sent = ::send(peer.fd(), flood.data(), flood.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    flood.erase(0, sent > 0 ? static_cast<std::size_t>(sent) : 0);
-    char room[65536];
-    while (::recv(peer.fd(), room, sizeof room, MSG_DONTWAIT) > 0) {
-    }
-    return answered;
-  }));
-}
-
 TEST_P(native_tls_hostile, frames_of_any_bytes_inside_valid_records_end_as_without_tls) {
   serve_tls();
   if (!on_.is_open()) {
@@ -339,7 +225,7 @@ TEST_P(native_tls_hostile, frames_of_any_bytes_inside_valid_records_end_as_witho
   const auto random = [&] { return static_cast<unsigned>(source()); };
   for (unsigned round = 0; round < 150; ++round) {
     SCOPED_TRACE(round);
-    raw_client peer = upgraded(versions[round % 2]);
+    raw_client peer = upgraded(test::tls_versions[round % 2]);
     bytes wire;
     for (unsigned frames = random() % 6; frames > 0; --frames) {
       const unsigned opcodes[] = {0x01, 0x81, 0x82, 0x80, 0x00, 0x88, 0x89, 0x8A};
@@ -370,7 +256,7 @@ TEST_P(native_tls_hostile, random_bytes_instead_of_records_never_get_through) {
   std::mt19937 source(11);
   const auto random = [&] { return static_cast<unsigned>(source()); };
   for (unsigned round = 0; round < 100; ++round) {
-    raw_client peer = round % 2 == 0 ? upgraded(versions[round / 2 % 2]) : unshaken();
+    raw_client peer = round % 2 == 0 ? upgraded(test::tls_versions[round / 2 % 2]) : unshaken();
     std::string noise;
     for (unsigned count = 20 + random() % 400; count > 0; --count) {
       noise.push_back(static_cast<char>(random()));

@@ -136,6 +136,100 @@ TEST_F(tls_hostile, key_updates_and_late_tickets_at_any_point) {
   EXPECT_EQ(receive(socket.handle()).type, close_type);
 }
 
+template <typename Script> auto forging(int version, Script script) {
+  return [=](scripted_peer& on) {
+    peer_connection to = on.accept_plain();
+    to.start_tls({.identity = tls_test_identity(),
+                  .lowest_version = version,
+                  .highest_version = version,
+                  .tickets = 0,
+                  .forges = true});
+    to.handshake();
+    script(to);
+  };
+}
+
+// RFC 8446 appendix B.1
+constexpr unsigned alert_type = 21;
+constexpr unsigned handshake_type = 22;
+constexpr unsigned application_data_type = 23;
+
+std::string forged(peer_connection& by, unsigned type, std::string_view content,
+                   std::size_t times = 1) {
+  std::string made;
+  for (; times > 0; --times) {
+    made += by.tls()->forge(type, content);
+  }
+  return made;
+}
+
+const std::string hello_request(4, '\0'); // RFC 5246 section 7.4.1.1
+
+TEST_F(tls_hostile, a_server_that_wants_to_renegotiate_is_refused_and_the_link_goes_on) {
+  scripted_peer peer(forging(0x0303, [](peer_connection& to) {
+    to.send_raw(in_order({forged(to, application_data_type, make_frame(text_opcode, "before")),
+                          forged(to, handshake_type, hello_request, 50),
+                          forged(to, application_data_type, make_frame(text_opcode, "behind"))}));
+    constexpr std::size_t warning_bytes = 5 + 8 + 2 + 16; // sealed with AES-GCM
+    std::string answers;
+    while (answers.size() < 50 * warning_bytes) {
+      answers += to.read_raw();
+    }
+    EXPECT_EQ(answers.size(), 50 * warning_bytes);
+    EXPECT_EQ(answers[0], static_cast<char>(alert_type));
+    to.send_raw(forged(to, application_data_type, make_frame(text_opcode, "and on")));
+    read_to_the_end(to);
+  }));
+  const secure_socket socket(peer.port());
+  for (const char* const text : {"before", "behind", "and on"}) {
+    EXPECT_EQ(receive(socket.handle()), (received{0, utf8_message, text}));
+  }
+}
+
+TEST_F(tls_hostile, a_flood_of_hello_requests_that_takes_no_answers_ends_the_link) {
+  scripted_peer::settings little;
+  little.receive_buffer_bytes = 4096;
+  scripted_peer peer(
+      forging(0x0303,
+              [](peer_connection& to) {
+                to.send_raw(forged(to, application_data_type, make_frame(text_opcode, "before")));
+                std::size_t sent_bytes = 0;
+                try {
+                  for (; sent_bytes < (256u << 20); sent_bytes += 33 * 1000) {
+                    to.send_raw(forged(to, handshake_type, hello_request, 1000));
+                  }
+                } catch (const peer_failure&) { // the client has gone
+                }
+                EXPECT_LT(sent_bytes, 256u << 20);
+              }),
+      little);
+  const secure_socket socket(peer.port());
+  EXPECT_EQ(receive(socket.handle()), (received{0, utf8_message, "before"}));
+  EXPECT_EQ(receive(socket.handle()), lost);
+  EXPECT_EQ(send(socket.handle(), binary_message, "x"), DWORD{ERROR_WINHTTP_CONNECTION_ERROR});
+}
+
+TEST_F(tls_hostile, empty_records_and_warnings_are_overlooked_but_not_without_end) {
+  for (const int version : {0x0303, 0x0304}) {
+    for (const bool empty : {true, false}) {
+      SCOPED_TRACE(testing::Message() << version << (empty ? " empty" : " warning"));
+      scripted_peer peer(forging(version, [=](peer_connection& to) {
+        const unsigned type = empty ? application_data_type : alert_type;
+        const std::string content = empty ? "" : "\x01\x5A"; // user_canceled
+        to.send_raw(
+            in_order({forged(to, type, content, 3),
+                      forged(to, application_data_type, make_frame(text_opcode, "good")),
+                      forged(to, type, content, 2000),
+                      forged(to, application_data_type, make_frame(text_opcode, "never"))}));
+        read_to_the_end(to);
+      }));
+      const secure_socket socket(peer.port());
+      EXPECT_EQ(receive(socket.handle()), (received{0, utf8_message, "good"}));
+      EXPECT_EQ(receive(socket.handle()), lost);
+    }
+  }
+}
+
 TEST_F(tls_hostile, records_of_one_byte_and_none) {
   const std::string payload = pattern_text(5000);
   scripted_peer peer(after_upgrade([&](peer_connection& to) {

@@ -146,13 +146,27 @@ struct tls_callbacks {
       if (!engine.context_->is_server()) {
         share_certificate(*engine.context_, ::X509_STORE_CTX_get0_untrusted(verifying));
       }
-      ::X509_STORE_CTX_set_error(verifying, X509_V_OK);
+      ::X509_STORE_CTX_set_error(verifying, result_of(engine.faults_));
       return 1;
     }
     engine.reason_ = error::tls_certificate;
     // The code decides which alert the peer gets.
     ::X509_STORE_CTX_set_error(verifying, alert_code(left));
     return 0;
+  }
+
+  // OpenSSL keeps the result of the verification with the session, a server's inside the ticket, so
+  // that a connection that takes the session up knows the faults that were ignored for it. Above
+  // the codes of OpenSSL's own.
+  static constexpr int ignored_faults_result = 1 << 16;
+
+  static int result_of(std::uint32_t ignored) noexcept {
+    return ignored == 0 ? X509_V_OK : ignored_faults_result + static_cast<int>(ignored);
+  }
+  static std::uint32_t ignored_in(long result) noexcept {
+    return result <= ignored_faults_result
+               ? 0
+               : static_cast<std::uint32_t>(result - ignored_faults_result);
   }
 
   static int alert_code(std::uint32_t faults) noexcept {
@@ -456,6 +470,10 @@ void tls_engine::close() noexcept {
 
 std::size_t tls_engine::pending_bytes() const noexcept {
   return static_cast<std::size_t>(::SSL_pending(ssl_)) + cipher_in_.size_bytes();
+}
+
+std::uint32_t tls_engine::certificate_faults() const noexcept {
+  return resumed() ? tls_callbacks::ignored_in(::SSL_get_verify_result(ssl_)) : faults_;
 }
 
 bool tls_engine::resumed() const noexcept {

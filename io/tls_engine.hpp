@@ -96,8 +96,9 @@ public:
   /// After failed: tls_certificate, tls_handshake, tls_record (bad MAC, bad record, alert) or
   /// no_memory.
   [[nodiscard]] error reason() const noexcept { return reason_; }
-  /// certificate_fault bits that were found, the ignored ones included (also when all is well).
-  [[nodiscard]] std::uint32_t certificate_faults() const noexcept { return faults_; }
+  /// certificate_fault bits that were found, the ignored ones included (also when all is well). Of
+  /// a resumed session those that its full handshake has found: a certificate is not shown again.
+  [[nodiscard]] std::uint32_t certificate_faults() const noexcept;
   /// Received bytes that read() can make something of: ciphertext not looked at, and the rest of a
   /// record that did not fit.
   [[nodiscard]] std::size_t pending_bytes() const noexcept;

@@ -58,7 +58,8 @@ struct tls_settings {
   client_certificates clients = client_certificates::ignored; // server
 
   // Bits of certificate_fault that do not make this end refuse its peer. For tests: a client that
-  // ignores faults does not know whom it talks to.
+  // ignores faults does not know whom it talks to. A session made so is never taken up by a client
+  // that ignores others.
   std::uint32_t ignored_faults = 0;
 
   tls_version lowest = tls_version::tls1_2;
@@ -66,6 +67,8 @@ struct tls_settings {
 
   // Whether a peer may come back without a full handshake. A server gives out tickets and keeps
   // nothing; a client keeps the sessions of its last 32 handshakes, and uses one of TLS 1.3 once.
+  // They are kept by host and port, and never shared among configurations: what another one trusts
+  // or shows does not count here.
   bool resume = true;
 
   // Appends the keys of connections to the file that the environment variable SSLKEYLOGFILE names,
@@ -113,7 +116,10 @@ struct tls_info {
   tls_version version = tls_version::tls1_3; // once established
   std::uint16_t cipher_bits = 0;             // strength of the key in use
   const char* cipher = "";                   // "TLS_AES_256_GCM_SHA384", ...; static storage
-  std::uint32_t certificate_faults = 0;      // of the peer's, those that were ignored included
+  // Of the peer's certificate, those that were ignored included; of a resumed session those that
+  // its full handshake has found: a certificate is not shown again, nor are its dates looked at
+  // again.
+  std::uint32_t certificate_faults = 0;
 };
 
 } // namespace sluice

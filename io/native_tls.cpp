@@ -132,7 +132,10 @@ bool native_connection::unseal() noexcept {
   return false;
 }
 
-// A peer may make the engine talk without end (key updates ask for an answer) and never read.
+// A peer may make the engine talk without end (key updates and wishes to renegotiate ask for an
+// answer) and never read. As with its pings, we read no more until it has taken the answers: the
+// loop sends when there is room, and the timeouts of the connection go on meanwhile. A WinHTTP
+// socket has neither at that point, see tls_channel::read().
 void native_connection::note_tls_output() noexcept {
   const std::size_t waiting = tls_->engine->output().size();
   if (waiting == 0) {

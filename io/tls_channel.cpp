@@ -22,7 +22,10 @@ tls_status tls_channel::handshake() noexcept {
 tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) noexcept {
   const std::lock_guard lock(mutex_);
   if (unsent_.size() - unsent_done_ + engine_->output().size() > max_unsent_bytes) {
-    // It makes the engine talk (key updates ask for an answer) and does not listen.
+    // It makes the engine talk (key updates and wishes to renegotiate ask for an answer) and does
+    // not listen. Reading cannot wait until it does, as a connection of the native API would: the
+    // thread that reads may not write, which is the writer's, and often no thread is there that
+    // would notice room and go on. So this is the end.
     lost_ = true;
     ended_ = true;
     read_bytes = 0;

@@ -122,6 +122,8 @@ bool native_connection::unseal() noexcept {
       tls.ended = false;
       tls.engine->cipher_in().clear();
       eof_ = true;
+    } else if (tls.engine->pending_bytes() != 0) {
+      return unseal(); // only the records of this turn are used up
     }
   }
   if (eof_) {

@@ -189,6 +189,9 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
   ::SSL_CTX_set_options(handle_, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   ::SSL_CTX_set_mode(handle_, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // A read ends behind each record without data, so that the engine counts them: a key update costs
+  // 10 us, and a receive buffer holds thousands.
+  ::SSL_CTX_clear_mode(handle_, SSL_MODE_AUTO_RETRY);
   ::SSL_CTX_set_session_cache_mode(
       handle_, server_ ? SSL_SESS_CACHE_OFF : SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   if (settings.key_log) {

@@ -382,9 +382,13 @@ tls_status tls_engine::read(std::span<std::byte> to, std::size_t& read_bytes) no
   if (reason_ != error::none) {
     return tls_status::failed;
   }
-  ::ERR_clear_error();
-  const int returned = ::SSL_read_ex(ssl_, to.data(), to.size(), &read_bytes);
-  return returned == 1 ? tls_status::done : ended(returned, error::tls_record);
+  tls_status stopped_by = tls_status::done;
+  do {
+    ::ERR_clear_error();
+    const int returned = ::SSL_read_ex(ssl_, to.data(), to.size(), &read_bytes);
+    stopped_by = returned == 1 ? tls_status::done : ended(returned, error::tls_record);
+  } while (stopped_by == tls_status::need_input && !cipher_in_.empty());
+  return stopped_by;
 }
 
 tls_status tls_engine::read_all(std::span<std::byte> to, std::size_t& read_bytes,
@@ -400,11 +404,15 @@ tls_status tls_engine::read_all(std::span<std::byte> to, std::size_t& read_bytes
         ::SSL_read_ex(ssl_, to.data() + read_bytes, to.size() - read_bytes, &count);
     if (returned == 1) {
       read_bytes += count;
-    } else {
-      stopped_by = ended(returned, error::tls_record);
+    } else if (stopped_by = ended(returned, error::tls_record);
+               stopped_by == tls_status::need_input && !cipher_in_.empty()) {
+      stopped_by = tls_status::done; // a record without data: a ticket, a key update
     }
   }
-  return read_bytes != 0 ? tls_status::done : stopped_by;
+  if (read_bytes != 0) {
+    return tls_status::done;
+  }
+  return stopped_by == tls_status::done ? tls_status::need_input : stopped_by;
 }
 
 // Under SSL_MODE_RELEASE_BUFFERS OpenSSL gives its 17 KiB back after each record, which an idle

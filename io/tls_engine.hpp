@@ -78,7 +78,8 @@ public:
 
   /// The same for as many records as there are, at most `records_left`, which is counted down, and
   /// as far as they fit: done with `read_bytes` > 0, or what the first of them gave. What stopped
-  /// it later comes with `stopped_by`.
+  /// it later comes with `stopped_by`. need_input, too, when `records_left` were used up by records
+  /// without data: there is more to read then if pending_bytes() says so.
   [[nodiscard]] tls_status read_all(std::span<std::byte> to, std::size_t& read_bytes,
                                     tls_status& stopped_by, std::size_t& records_left) noexcept;
 

@@ -215,6 +215,27 @@ TEST_P(native_tls_hostile, key_updates_at_any_point_are_followed_and_answered) {
   }
 }
 
+// They cost more than data does, so that a connection that sends nothing else must not keep the
+// loop from the others.
+TEST_P(native_tls_hostile, records_without_data_count_in_the_budget_of_a_turn) {
+  collect();
+  serve_tls();
+  if (!on_.is_open()) {
+    return;
+  }
+  raw_client peer = upgraded(0x0304);
+  std::string wire = sealed_text(peer, "before");
+  constexpr unsigned updates = 2000;
+  for (unsigned i = 0; i < updates; ++i) {
+    wire += peer.tls().key_update(false);
+  }
+  wire += sealed_text(peer, "behind");
+  peer.send_raw(wire);
+  EXPECT_TRUE(pump([&] { return seen_.size() == 2; }));
+  EXPECT_EQ(seen_, (std::vector<std::string>{"before", "behind"}));
+  EXPECT_GE(stats().turns_over_budget, updates / 32 / 2);
+}
+
 TEST_P(native_tls_hostile, frames_of_any_bytes_inside_valid_records_end_as_without_tls) {
   serve_tls();
   if (!on_.is_open()) {

@@ -104,8 +104,8 @@ class Browser:
 
     @contextlib.contextmanager
     def stopped(self):
-        """The processes that run pages stand still, all of this browser's; the others go on, such as
-        the one that has the sockets. Nothing may be asked of a page meanwhile."""
+        """The processes that run pages stand still, all of this browser's; the others go on, and
+        so does the one that has the sockets. Nothing may be asked of a page meanwhile."""
         renderers = [pid for pid, words in descendants(self.process.pid)
                      if b"--type=renderer" in words]
         if not renderers:

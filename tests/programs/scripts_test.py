@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,32 @@ class ProfileTest(ScriptTest):
         path = self.fake_perf('[ "$1" = record ] && echo "no reason" >&2; exit 1\n')
         self.refused(self.profile(PATH=path), "profile", "no reason")
 
+    def test_a_folder_that_cannot_be_written(self):
+        if shutil.which("perf") is None:
+            self.skipTest("no perf here")
+        self.refused(script("profile", "--build", self.build, "--out", "/dev/null/out"), "profile",
+                     "/dev/null/out")
+
+    def test_a_signal_leaves_nothing_behind(self):
+        # A perf that takes as long as it is left: what it has started ends with it.
+        path = self.fake_perf('[ "$1" = record ] || exit 1\n'
+                              f'echo $$ > {self.folder}/recording; exec sleep 1000\n')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number), subprocess.Popen(
+                    [sys.executable, SCRIPTS / "profile", "--build", self.build, "--out",
+                     self.folder / "out"], stderr=subprocess.PIPE, text=True,
+                    start_new_session=True, env={**os.environ, "PATH": path}) as running:
+                recording = self.folder / "recording"
+                while not recording.exists() or not recording.read_text():
+                    self.assertIsNone(running.poll())
+                os.kill(running.pid, number)
+                self.assertEqual(running.wait(WATCHDOG), 128 + number)
+                self.assertEqual(running.stderr.read(), "")
+                # The session holds nobody but a zombie: neither the sink nor perf.
+                recording.unlink()
+                with self.assertRaises(ProcessLookupError):
+                    os.killpg(running.pid, 0)
+
     def test_a_busy_port(self):
         if shutil.which("perf") is None:
             self.skipTest("no perf here")
@@ -118,6 +145,7 @@ class OthersTest(ScriptTest):
 
     def test_soak(self):
         self.refused(script("soak", "--program", "/nowhere"), "soak", "/nowhere")
+        self.refused(script("soak", "--program", program(), "--seconds", 0), "soak", "--seconds")
         done = script("soak", "--program", program(), "--seconds", 1)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("all confirmed", done.stdout)
@@ -138,6 +166,21 @@ class OthersTest(ScriptTest):
         if python is None:
             self.skipTest("no python3-matplotlib here")
         self.refused(script("plot", "sizes", "/nowhere", python=python), "plot", "/nowhere")
+        for what in ("sizes", "kernels"):
+            self.refused(script("plot", what, SCRIPTS / "plot", python=python), "plot",
+                         "is not what")
+        # The pictures are those of the figures beside them.
+        docs = SCRIPTS.parent / "docs"
+        with tempfile.TemporaryDirectory() as folder:
+            for what, name in (("sizes", "cost-by-size"), ("connections", "cost-by-connections"),
+                               ("round-trips", "round-trips")):
+                done = script("plot", what, "--out", folder, docs / f"measured/{what}.json",
+                              python=python)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                same = [[line for line in (where / f"{name}.svg").read_text().splitlines()
+                         if "matplotlib" not in line.lower()]
+                        for where in (docs, pathlib.Path(folder))]
+                self.assertEqual(*same)
         measured = subprocess.run(
             [program(), "run", "--json", "--quiet", "--rounds", "1", "--warmup", "0", "--messages",
              "200", "--receivers", "epoll-view,bare-recv", "--workloads", "bin-16,bin-1k,pp-64"],

@@ -17,19 +17,56 @@ class Refusal(Exception):
     """One sentence that says what to do; exit code 2."""
 
 
+started = []  # every child; those that still run end with the script
+
+
+class Signals:
+    """Those that end a script: while `held`, they wait until the child just made is known."""
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    held = False
+    waiting = None
+
+    @classmethod
+    def watch(cls):
+        for one in cls.numbers:
+            if signal.getsignal(one) is not signal.SIG_IGN:  # nohup
+                signal.signal(one, cls.came)
+
+    @classmethod
+    def ignore(cls):
+        for one in cls.numbers:
+            signal.signal(one, signal.SIG_IGN)
+
+    @classmethod
+    def came(cls, number, _):
+        cls.waiting = number
+        if not cls.held:
+            cls.ignore()  # a terminal's signal comes again with its end
+            sys.exit(128 + number)
+
+
+def start(words, **options):
+    """subprocess.Popen() of a child that does not outlive the script."""
+    Signals.held = True
+    try:
+        started.append(subprocess.Popen(words, text=True, **options))
+    finally:
+        Signals.held = False
+    if Signals.waiting is not None:
+        Signals.came(Signals.waiting, None)
+    return started[-1]
+
+
 def run_to_end(words, **options):
-    """subprocess.run() that ends what it runs by SIGTERM, so that this can end its own in turn."""
-    with subprocess.Popen(words, text=True, **options) as process:
-        try:
-            output, errors = process.communicate()
-        except BaseException:
-            end(process)
-            raise
+    """subprocess.run() of such a child."""
+    process = start(words, **options)
+    output, errors = process.communicate()
     return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
 
 def end(process):
-    """Asks, waits ten seconds, and makes sure."""
+    """Asks by SIGTERM, so that it can end its own children; waits ten seconds and makes sure."""
     process.terminate()
     try:
         process.wait(10)
@@ -38,17 +75,8 @@ def end(process):
         process.wait()
 
 
-def stop(number, _):
-    """Runs what ends the children, once: a terminal's signal comes again with its end."""
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, signal.SIG_IGN)
-    sys.exit(128 + number)
-
-
 def run_script(name, main):
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(one) is not signal.SIG_IGN:  # nohup
-            signal.signal(one, stop)
+    Signals.watch()
     try:
         code = main()
         sys.stdout.flush()
@@ -60,9 +88,14 @@ def run_script(name, main):
         if not isinstance(failed, USERS_TO_MEND) and failed.errno not in ERRNOS_TO_MEND:
             raise
         code = refuse(name, f"{failed.filename or 'output'}: {failed.strerror}")
-    except KeyboardInterrupt:
-        code = 130
-    if code == 128 + signal.SIGPIPE:  # so that leaving does not flush once more
+    finally:
+        Signals.ignore()
+        for process in started:
+            if process.poll() is None:
+                end(process)
+    if code != 0:  # so that leaving does not try once more to write what could not be written
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 

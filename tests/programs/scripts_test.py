@@ -92,7 +92,7 @@ class ProfileTest(ScriptTest):
                 os.kill(running.pid, number)
                 self.assertEqual(running.wait(WATCHDOG), 128 + number)
                 self.assertEqual(running.stderr.read(), "")
-                # The session holds nobody but a zombie: neither the sink nor perf.
+                # The session holds nobody any more: neither the sink nor perf.
                 recording.unlink()
                 with self.assertRaises(ProcessLookupError):
                     os.killpg(running.pid, 0)

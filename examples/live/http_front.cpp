@@ -36,7 +36,8 @@ std::string head(const char* status, const char* type, std::size_t body_bytes) {
   return std::string("HTTP/1.1 ") + status + "\r\nContent-Type: " + type +
          "\r\nContent-Length: " + std::to_string(body_bytes) +
          "\r\nConnection: close\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
-         "Content-Security-Policy: default-src 'self'; img-src 'self' data:\r\n\r\n";
+         "Content-Security-Policy: default-src 'self'; img-src 'self' data:; base-uri 'none'; "
+         "form-action 'none'; frame-ancestors 'none'\r\n\r\n";
 }
 
 std::string refusal(const char* status) {

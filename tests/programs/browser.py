@@ -61,6 +61,7 @@ class Browser:
             os.close(fd)
         self.pending = b""
         self.last_id = 0
+        self.noted = []  # what pages left in their consoles: exceptions, refusals by their policy
 
     def __enter__(self):
         return self
@@ -84,6 +85,8 @@ class Browser:
         os.write(self.write_fd, json.dumps(message).encode() + b"\0")
         while True:
             answer = self.read()
+            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.noted.append(json.dumps(answer["params"]))
             if answer.get("id") == self.last_id:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
@@ -126,15 +129,19 @@ class Page:
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = browser.call(
             "Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self.call("Page.enable")
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+        self.go(url)
+        self.pretend_in_front(True)
+
+    def go(self, url):
         self.call("Page.navigate", url=url)
         while True:
-            event = browser.read()
+            event = self.browser.read()
             if (event.get("method"), event.get("sessionId")) == (
                 "Page.loadEventFired", self.session,
             ):
                 break
-        self.pretend_in_front(True)
 
     def pretend_in_front(self, pretend):
         """A tab that is not in front gets input and timers as if it were: from the start."""
@@ -177,6 +184,12 @@ class Page:
                 self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left",
                           clickCount=1)
             hit = self.value_of("window.clicked")
+
+    def press(self, key, code):
+        for kind in ("rawKeyDown", "char", "keyUp") if len(key) == 1 or key == "Enter" else (
+                "rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
+                      text="\r" if key == "Enter" else key, windowsVirtualKeyCode=code)
 
     def type_into(self, selector, text):
         """Clicks into a field and replaces what it holds."""

@@ -33,12 +33,13 @@ def run(*arguments, timeout=WATCHDOG):
 
 
 class Serving:
-    """A server of the program, on a free port, stopped by a signal at the end of the block."""
+    """A server of the program, on a free port or the one given, stopped by a signal at the end of
+    the block."""
 
-    def __init__(self, *arguments, stop_with=signal.SIGINT):
+    def __init__(self, *arguments, stop_with=signal.SIGINT, port=0):
         self.stop_with = stop_with
         self.process = subprocess.Popen(
-            [program(), *map(str, arguments), "--port", "0"],
+            [program(), *map(str, arguments), "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -64,7 +65,7 @@ class Serving:
             self.process.communicate()
             raise
         self.code = self.process.returncode
-        self.totals = [int(n) for n in re.findall(r"\d+", output.splitlines()[-1])]
+        self.totals = [int(n) for n in re.findall(r"\d+", "".join(output.splitlines()[-1:]))]
 
 
 def have_uring():

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import socket
 import tempfile
 import unittest
@@ -413,6 +414,109 @@ class BrowserTest(ProgramTest):
             behind.click("#stop")
             self.finished(behind, None)
         self.assertEqual(server.code, 0)
+
+    def test_wrong_values_are_said_and_send_nothing(self):
+        with Serving() as server, browser.Browser(browser.find()) as chrome:
+            page = chrome.open(f"http://127.0.0.1:{server.port}/")
+            page.wait_until("document.getElementById('state')?.textContent === 'connected'")
+            for field, values in (
+                ("#size", ("", "-1", "1.5", "1048577", "1,,2", "x", "9" * 40)),
+                ("#rate", ("", "0", "-5", "1.5", "1000001", "x", "Infinity", "NaN")),
+                ("#limit", ("0", "-1", "1.5", "x", "1000000001")),
+                ("#pattern", ("", "0", "0,0", ",", "1,", "1,,2", "-1", "1.5", "1048577", "0x1",
+                              ",".join("1" * 17), "x")),
+            ):
+                page.choose("#frames", "own" if field == "#pattern" else "")
+                good = page.value_of(f"document.querySelector('{field}').value")
+                for value in values:
+                    page.type_into(field, value)
+                    page.click("#start")
+                    self.assertRegex(page.value_of(
+                        "document.getElementById('trouble').textContent"), "whole number", value)
+                page.type_into(field, good)
+            self.assertIsNone(page.value_of("source"))
+            self.assertEqual(metrics(server.port)["sluice_live_messages_total"], 0)
+            self.assertEqual(chrome.noted, [])
+
+    def test_keys_alone_are_enough(self):
+        with Serving() as server, browser.Browser(browser.find()) as chrome:
+            page = chrome.open(f"http://127.0.0.1:{server.port}/")
+            page.wait_until("document.getElementById('state')?.textContent === 'connected'")
+            focused = []
+            while "stop" not in focused and len(focused) < 20:
+                page.press("Tab", 9)
+                focused.append(page.value_of("document.activeElement.id"))
+                if focused[-1] == "limit":
+                    page.call("Input.insertText", text="40")
+                if focused[-1] == "start":
+                    break
+            self.assertEqual(focused,
+                             ["kind", "size", "rate", "limit", "frames", "chain", "start"])
+            page.press("Enter", 13)
+            self.finished(page, 40)
+            self.assertEqual(chrome.noted, [])
+
+    def test_a_server_that_comes_back_is_found_again(self):
+        with browser.Browser(browser.find()) as chrome:
+            with Serving(stop_with=signal.SIGKILL) as server:
+                port = server.port
+                page = chrome.open(f"http://127.0.0.1:{port}/")
+                self.start(page, "", "both", "125", 500, None)
+                page.wait_until("latest?.messages > 20")
+                os.kill(server.pid, signal.SIGKILL)
+                page.wait_until("document.getElementById('state').textContent.startsWith('gone')")
+                page.wait_until("document.getElementById('start').disabled === false")
+                self.assertIn("1006", page.value_of(
+                    "document.getElementById('trouble').textContent"))
+                page.click("#start")
+                self.assertIn("no connection", page.value_of(
+                    "document.getElementById('trouble').textContent"))
+            with Serving(port=port) as server:
+                self.stream_to_the_end(page)
+                self.assertEqual(metrics(port)["sluice_live_messages_total"], 200)
+        noted = [note for note in chrome.noted if "ERR_CONNECTION_REFUSED" not in note]
+        self.assertEqual(noted, [])
+
+    def test_every_width_and_both_colours_can_be_read(self):
+        with Serving() as server, browser.Browser(browser.find()) as chrome:
+            for scheme in ("light", "dark"):
+                page = chrome.open("about:blank")
+                page.call("Emulation.setEmulatedMedia",
+                          features=[{"name": "prefers-color-scheme", "value": scheme}])
+                page.go(f"http://127.0.0.1:{server.port}/")
+                page.wait_until("document.getElementById('state')?.textContent === 'connected'")
+                for width in (320, 500, 821, 1100, 1400, 2500):
+                    page.size(width, 900)
+                    page.wait_until("document.querySelectorAll('.plot canvas').length === 8")
+                    self.assertLessEqual(*page.value_of(
+                        "[document.documentElement.scrollWidth,"
+                        " document.documentElement.clientWidth]"))
+                # WCAG 2.1 success criterion 1.4.3: 4.5 to 1 for text.
+                poor = page.value_of("""(() => {
+                    const bright = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map((part) => {
+                      const c = part / 255;
+                      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+                    }).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+                    const behind = (one) => {
+                      const colour = getComputedStyle(one).backgroundColor;
+                      return colour === 'rgba(0, 0, 0, 0)' ? behind(one.parentElement) : colour;
+                    };
+                    const poor = [];
+                    for (const one of document.querySelectorAll('body *')) {
+                      const own = [...one.childNodes].some((node) => node.nodeType === 3 &&
+                                                                     node.data.trim() !== '');
+                      if (own && one.offsetParent !== null && !one.disabled) {
+                        const both = [getComputedStyle(one).color, behind(one)].map(bright);
+                        const ratio = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+                        if (ratio < 4.5) {
+                          poor.push(`${one.tagName} ${one.textContent.trim()} ${ratio}`);
+                        }
+                      }
+                    }
+                    return poor;
+                })()""")
+                self.assertEqual(poor, [], scheme)
+            self.assertEqual(chrome.noted, [])
 
     def test_a_picture_of_the_page(self):
         path = os.environ.get("SLUICE_LIVE_SCREENSHOT") or os.path.join(

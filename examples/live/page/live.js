@@ -59,14 +59,16 @@ class Plot {
         y: { range: (_, least, most) => [0, most > 0 ? most * 1.1 : 1] },
       },
       axes: [
-        { ...axis, values: (_, ticks) => bars
-            ? ticks.map((tick) => Number.isInteger(tick) ? sizeName(tick) : '')
+        { ...axis, values: (drawn, ticks) => bars
+            ? ticks.map((tick) => drawn.width < 480 && tick % 2 !== 0 ? '' : sizeName(tick))
             : ticks.map((tick) => tick === 0 ? 'now' : `${tick} s`),
           ...(bars ? { splits: () => [...Array(of.count).keys()], space: 10 } : {}) },
         { ...axis, size: 54, values: (_, ticks) => ticks.map(short) },
       ],
       series: [{}, ...lines.map((label, i) => ({
-        label, stroke: COLOURS[i], fill: bars ? COLOURS[i] : undefined, ...paint,
+        label, stroke: COLOURS[i], fill: bars ? COLOURS[i] : undefined,
+        dash: i === 2 ? [5, 4] : undefined, // shows the line below where two are the same
+        ...paint,
       }))],
     };
     this.plot = new uPlot(options, [[], ...lines.map(() => [])], this.card);
@@ -166,6 +168,11 @@ function showCounts() {
     : outcome === 'same' ? 'the same so far' : 'on the way';
 }
 
+function showState(text) {
+  element('state').textContent = text;
+  element('state').classList.toggle('bad', text !== 'connected');
+}
+
 function watch() {
   const socket = new WebSocket(`${BASE}/page`);
   socket.onmessage = (event) => {
@@ -175,14 +182,14 @@ function watch() {
       streams = 0;
       element('backend').textContent = report.backend;
       element('kernels').textContent = report.kernels;
-      element('state').textContent = 'connected';
+      showState('connected');
     } else {
       addReport(report);
     }
   };
   socket.onclose = () => {
     pageId = null;
-    element('state').textContent = 'gone';
+    showState('gone, asking again');
     setTimeout(watch, 1000);
   };
 }
@@ -214,10 +221,13 @@ function planOf() {
 
 function cutOf() {
   const chosen = element('frames').value;
+  if (chosen === '') {
+    return '';
+  }
   const cut = (chosen === 'own' ? element('pattern').value : chosen).replace(/\s/g, '');
   const sizes = cut.split(',').map(Number);
-  if (cut !== '' && (sizes.length > 16 || !sizes.some((size) => size > 0) ||
-      !sizes.every((size) => Number.isInteger(size) && size >= 0 && size <= 1 << 20))) {
+  if (!/^\d+(,\d+)*$/.test(cut) || sizes.length > 16 || !sizes.some((size) => size > 0) ||
+      sizes.some((size) => size > 1 << 20)) {
     throw new Error('Frames: up to 16 whole numbers to 1,048,576 with commas, not all of them 0.');
   }
   return cut;

@@ -106,7 +106,7 @@ private:
     sluice::loop_settings loop;
     loop.backend = settings_.backend;
     loop.busy_poll_us = settings_.busy_poll_us;
-    loop.multishot_receives = settings_.multishot;
+    loop.multishot_receives = !settings_.one_shot;
     loop.small_buffers_posted = settings_.small_buffers;
     loop.large_buffers_posted = settings_.large_buffers;
     sluice::error e = loop_->open(loop);

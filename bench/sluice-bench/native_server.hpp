@@ -22,7 +22,7 @@ struct server_settings {
   take_kind take = take_kind::view;
   unsigned thread_count = 1;
   std::uint32_t busy_poll_us = 0;
-  bool multishot = false;
+  bool one_shot = false;
   std::uint32_t small_buffers = 0; // posted; 0: the library's choice
   std::uint32_t large_buffers = 0;
   std::uint64_t max_message_bytes = std::uint64_t{1} << 30;

@@ -14,7 +14,7 @@ namespace sluice_bench {
 namespace {
 
 constexpr int start_timeout_ms = 10'000;
-constexpr std::array sluice_backends{"auto", "uring", "multishot", "epoll"};
+constexpr std::array sluice_backends{"auto", "uring", "oneshot", "epoll"};
 constexpr std::array sluice_takes{"view", "copy", "message"};
 // Connections from which the ring floor is given many small buffers instead of few large ones: a
 // ring that runs dry costs more than anything else it does.
@@ -78,11 +78,11 @@ std::vector<std::string> own_command(const receiver_spec& spec, const workload& 
   const load_settings& load = work.load;
   if (!spec.is_floor()) {
     const sluice_choice choice = *parse_sluice(without_tls(spec.name));
-    const bool multishot = choice.backend == "multishot";
+    const bool one_shot = choice.backend == "oneshot";
     command.insert(command.end(), {load.ping_pong ? "echo" : "sink", "--port", "0", "--backend",
-                                   multishot ? "uring" : choice.backend, "--take", choice.take});
-    if (multishot) {
-      command.push_back("--multishot");
+                                   one_shot ? "uring" : choice.backend, "--take", choice.take});
+    if (one_shot) {
+      command.push_back("--one-shot");
     }
     if (!choice.busy_poll_us.empty()) {
       command.insert(command.end(), {"--busy-poll", choice.busy_poll_us});

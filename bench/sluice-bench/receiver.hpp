@@ -15,7 +15,7 @@ namespace sluice_bench {
 /// Something that a comparison measures.
 ///
 ///   uring-view, uring-copy, uring-message, epoll-view, epoll-copy, epoll-message, auto-view, ...,
-///   multishot-view, ... (uring with multishot receives)
+///   oneshot-view, ... (uring with a request for every receive)
 ///                       Sluice by backend and by how the data is taken; with @N: busy-polls N us;
 ///                       with +tls at the end: over TLS
 ///   bare-recv           blocking recv, one connection only

@@ -92,9 +92,9 @@ struct loop_settings {
 
   // io_uring only: one request to the kernel stays for many receives of a connection, instead of a
   // request for each. A connection that does not keep up, or may not read, is held back by a
-  // cancel. Without effect on epoll, and where the kernel fails the test for it
+  // cancel. Without effect on epoll, over TLS, and where the kernel fails the test for it
   // (loop_stats::multishot says). perf-notes.md section 5.5 has what it costs and gains.
-  bool multishot_receives = false;
+  bool multishot_receives = true;
 
   log_hook log;
 };

@@ -126,8 +126,7 @@ void add_server(CLI::App& program, command& chosen, const char* name, const char
       ->add_option("--busy-poll", s.busy_poll_us,
                    "Look for data so many microseconds before sleeping")
       ->check(CLI::Range(0, 1'000'000));
-  server->add_flag("--one-shot", s.one_shot,
-                   "io_uring: a request for every receive, no multishot");
+  server->add_flag("--one-shot", s.one_shot, "io_uring: a request for every receive, no multishot");
   server
       ->add_option("--small-buffers", s.small_buffers,
                    "Receive buffers of 4 KiB lent to the kernel; 0: as many as suit the cache")

@@ -163,6 +163,10 @@ private:
   [[nodiscard]] rx_result deliver_as(Sink& sink, rx_budget& budget) noexcept;
   template <role Self, typename Sink>
   [[nodiscard]] bool deliver_front(Sink& sink, rx_budget& budget) noexcept;
+  template <role Self, typename Sink>
+  [[nodiscard]] bool deliver_short(Sink& sink, std::byte*& from, std::byte* end,
+                                   const std::byte* stop, std::uint32_t& frames_left,
+                                   std::uint64_t& payload_bytes) noexcept;
   /// The general case of deliver(): prepares the next piece in place; `piece` lies at the front of
   /// the inbox and is not consumed yet.
   [[nodiscard]] rx_result next_view(rx_view& piece) noexcept;

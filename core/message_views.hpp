@@ -3,6 +3,7 @@
 #include "core/message_rx.hpp"
 #include "core/probes.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -63,6 +64,52 @@ static_assert(std::endian::native == std::endian::little, "keys are rotated as l
 
 } // namespace detail
 
+// deliver_front()'s loop over binary messages of up to 32 bytes, from one that is there: the sink
+// is all that it calls, so that everything it needs stays in registers. Ends before the first other
+// frame. Returns false to take a break.
+template <role Self, typename Sink>
+inline bool message_rx::deliver_short(Sink& sink, std::byte*& from, std::byte* end,
+                                      const std::byte* stop, std::uint32_t& frames_left,
+                                      std::uint64_t& payload_bytes) noexcept {
+  constexpr unsigned mask_bit = Self == role::server ? 0x80 : 0;
+  constexpr std::size_t key_bytes = Self == role::server ? sizeof(std::uint32_t) : 0;
+  constexpr std::size_t head_bytes = 2 + key_bytes;
+  constexpr unsigned final_binary = 0x80u | static_cast<unsigned>(opcode::binary);
+  const std::size_t most = std::min<std::uint64_t>(detail::max_short_bytes, max_message_bytes_);
+
+  std::byte* at = from;
+  const std::uint32_t frames_before = frames_left;
+  std::uint32_t frames = frames_before;
+  bool go_on = true;
+  while (static_cast<std::size_t>(end - at) >= head_bytes) {
+    // With the wrong mask bit this is 128 or more.
+    const std::size_t count = std::to_integer<unsigned>(at[1]) ^ mask_bit;
+    if (std::to_integer<unsigned>(at[0]) != final_binary || count > most ||
+        count > static_cast<std::size_t>(end - at) - head_bytes) {
+      break;
+    }
+    std::byte* const payload = at + head_bytes;
+    if constexpr (Self == role::server) {
+      std::uint32_t key;
+      std::memcpy(&key, payload - key_bytes, key_bytes);
+      detail::unmask_short(payload, count, key);
+    }
+    at = payload + count;
+    --frames;
+    SLUICE_PROBE4(frame, &inbox_, static_cast<unsigned>(opcode::binary), count, true);
+    SLUICE_PROBE4(deliver, &inbox_, count, false, true);
+    if (!sink(rx_view{payload, count, 0, false, true}) || frames == 0 || at >= stop) {
+      go_on = false;
+      break;
+    }
+  }
+  payload_bytes +=
+      static_cast<std::uint64_t>(at - from) - head_bytes * std::uint64_t{frames_before - frames};
+  frames_left = frames;
+  from = at;
+  return go_on;
+}
+
 // Delivers single-frame messages that lie wholly in the front slice. Returns false to take a break;
 // true when the next bytes are something else, and on failure (phase_ says so).
 template <role Self, typename Sink>
@@ -106,6 +153,13 @@ inline bool message_rx::deliver_front(Sink& sink, rx_budget& budget) noexcept {
     if (count > left - head_bytes || count > max_message) {
       break;
     }
+    if (first == final_binary && count <= detail::max_short_bytes) {
+      if (!deliver_short<Self>(sink, at, end, stop, frames_left, payload_bytes)) {
+        go_on = false;
+        break;
+      }
+      continue;
+    }
     std::byte* const payload = at + head_bytes;
     std::uint32_t key = 0;
     std::memcpy(&key, payload - key_bytes, key_bytes);
@@ -123,11 +177,7 @@ inline bool message_rx::deliver_front(Sink& sink, rx_budget& budget) noexcept {
         break;
       }
     } else if constexpr (Self == role::server) {
-      if (count <= detail::max_short_bytes) {
-        detail::unmask_short(payload, count, key);
-      } else {
-        kernels.unmask(payload, count, key);
-      }
+      kernels.unmask(payload, count, key);
     }
     at = payload + count;
     payload_bytes += count;

@@ -270,6 +270,25 @@ error tls_engine::make_server(const tls_context_ref& context,
   return error::none;
 }
 
+// Takes off the zone of an IPv6 address, which means something on this machine alone (RFC 4007
+// section 11.2).
+static bool is_address(char* host) noexcept {
+  unsigned char address[sizeof(in6_addr)];
+  if (::inet_pton(AF_INET, host, address) == 1 || ::inet_pton(AF_INET6, host, address) == 1) {
+    return true;
+  }
+  char* const zone = std::strchr(host, '%');
+  if (zone == nullptr) {
+    return false;
+  }
+  *zone = '\0';
+  if (::inet_pton(AF_INET6, host, address) == 1) {
+    return true;
+  }
+  *zone = '%';
+  return false;
+}
+
 // Chain, name or address, dates and server usage (TLS-04); SNI for names only (TLS-09).
 error tls_engine::expect(const tls_peer& peer) noexcept {
   ::SSL_set_connect_state(ssl_);
@@ -292,14 +311,12 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
     host.remove_suffix(1);
   }
   char name[254];
-  if (host.empty() || host.size() >= sizeof name) {
+  // One that begins with a dot would stand for all names below it.
+  if (host.empty() || host.front() == '.' || host.size() >= sizeof name) {
     return error::invalid_argument;
   }
   *std::copy(host.begin(), host.end(), name) = '\0';
-  unsigned char address[sizeof(in6_addr)];
-  const bool is_address =
-      ::inet_pton(AF_INET, name, address) == 1 || ::inet_pton(AF_INET6, name, address) == 1;
-  if (is_address) {
+  if (is_address(name)) {
     if (::X509_VERIFY_PARAM_set1_ip_asc(wanted, name) != 1) {
       ::ERR_clear_error();
       return error::no_memory;

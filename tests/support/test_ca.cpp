@@ -47,6 +47,19 @@ std::string pem_of(EVP_PKEY* key) {
   });
 }
 
+// What a line of text cannot say.
+void name_raw(X509* certificate, const std::string& name) {
+  GENERAL_NAMES* const names = sk_GENERAL_NAME_new_null();
+  GENERAL_NAME* const one = GENERAL_NAME_new();
+  ASN1_IA5STRING* const text = ASN1_IA5STRING_new();
+  ASN1_STRING_set(text, name.data(), static_cast<int>(name.size()));
+  GENERAL_NAME_set0_value(one, GEN_DNS, text);
+  sk_GENERAL_NAME_push(names, one);
+  require(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1,
+          "raw name");
+  GENERAL_NAMES_free(names);
+}
+
 void extend(X509* certificate, X509* issuer, int nid, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
@@ -118,7 +131,9 @@ test_identity test_ca::issue_without_chain(const test_certificate& wanted) const
   X509* const issuer = wanted.self_signed ? leaf.get() : state_->intermediate.get();
   X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer));
   extend(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE");
-  if (!wanted.alternative_names.empty()) {
+  if (!wanted.raw_name.empty()) {
+    name_raw(leaf.get(), wanted.raw_name);
+  } else if (!wanted.alternative_names.empty()) {
     extend(leaf.get(), issuer, NID_subject_alt_name, wanted.alternative_names.c_str());
   }
   if (!wanted.extended_usage.empty()) {

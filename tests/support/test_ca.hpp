@@ -16,7 +16,8 @@ struct test_identity {
 struct test_certificate {
   std::string common_name = "localhost";
   std::string alternative_names = "DNS:localhost,IP:127.0.0.1"; // empty: none
-  long valid_from_days = -1;                                    // relative to now
+  std::string raw_name{};    // a DNS name of any bytes, instead of these
+  long valid_from_days = -1; // relative to now
   long valid_to_days = 30;
   std::string extended_usage = "serverAuth"; // empty: none
   bool self_signed = false;

@@ -151,6 +151,14 @@ TEST(tls_engine, TLS_04_the_certificate_table) {
                               .valid_from_days = -20,
                               .valid_to_days = -10,
                               .extended_usage = "clientAuth"};
+  test_certificate addresses{.alternative_names = "IP:::1,IP:fe80::1,DNS:127.0.0.1"};
+  test_certificate whole_zone{.alternative_names = "DNS:*.org,DNS:*"};
+  test_certificate idna{.alternative_names = "DNS:xn--bcher-kva.example,DNS:xn--*.example.org"};
+  std::string many;
+  for (int i = 0; i < 2000; ++i) {
+    many += "DNS:host-" + std::to_string(i) + ".example.org,";
+  }
+  test_certificate many_names{.alternative_names = many + "DNS:localhost"};
   const test_ca& ca = authority();
   const row rows[] = {
       {"valid", ca.issue(plain), "localhost", 0},
@@ -168,6 +176,23 @@ TEST(tls_engine, TLS_04_the_certificate_table) {
       {"unknown authority", stranger.issue(plain), "localhost", fault::unknown_authority},
       {"missing intermediate", ca.issue_without_chain(plain), "localhost",
        fault::unknown_authority},
+      {"IPv6", ca.issue(addresses), "::1", 0},
+      {"IPv6 in another form", ca.issue(addresses), "0:0::0:1", 0},
+      {"IPv6 with a zone", ca.issue(addresses), "fe80::1%lo", 0},
+      {"another IPv6", ca.issue(addresses), "::2", fault::wrong_name},
+      {"an IPv4 address as a name", ca.issue(addresses), "127.0.0.1", fault::wrong_name},
+      {"IPv4 mapped to IPv6", ca.issue(plain), "::ffff:127.0.0.1", fault::wrong_name},
+      {"half of an address", ca.issue(plain), "127.1", fault::wrong_name},
+      {"wildcard for a zone", ca.issue(whole_zone), "example.org", fault::wrong_name},
+      {"wildcard for all", ca.issue(whole_zone), "localhost", fault::wrong_name},
+      {"wildcard, the name itself", ca.issue(wildcard), "example.org", fault::wrong_name},
+      {"wildcard for an address", ca.issue(wildcard), "127.0.0.1", fault::wrong_name},
+      {"name in capitals", ca.issue(plain), "LocalHost", 0},
+      {"name of the network", ca.issue(idna), "xn--bcher-kva.example", 0},
+      {"partial wildcard, name of the network", ca.issue(idna), "xn--x.example.org",
+       fault::wrong_name},
+      {"a name with more behind it", ca.issue(plain), "localhost.example.org", fault::wrong_name},
+      {"many names", ca.issue(many_names), "localhost", 0},
       {"everything", ca.issue(everything), "localhost",
        fault::wrong_name | fault::wrong_date | fault::wrong_usage},
   };
@@ -240,6 +265,30 @@ TEST(tls_engine, a_dot_at_the_end_of_a_host_is_not_part_of_its_name) {
   ends.make(authority().issue());
   EXPECT_EQ(tls_engine::make_client(ends.client_context, {.host = "."}, ends.client),
             error::invalid_argument);
+}
+
+// OpenSSL would take a name that begins with a dot for all names below it.
+TEST(tls_engine, a_host_that_is_no_name_is_refused) {
+  const test_identity www = authority().issue({.alternative_names = "DNS:www.example.org"});
+  pair ends;
+  ends.make(www, {.host = "www.example.org"});
+  const std::string long_name(300, 'a');
+  for (const char* const host : {"", ".", ".example.org", ".org", long_name.c_str()}) {
+    EXPECT_EQ(tls_engine::make_client(ends.client_context, {.host = host}, ends.client),
+              error::invalid_argument)
+        << host;
+  }
+}
+
+// It compares whole strings, not what stands before a NUL.
+TEST(tls_engine, a_name_with_a_nul_in_it_is_another_name) {
+  for (const char* const host : {"localhost", "localhost.example.org"}) {
+    pair ends;
+    ends.make(authority().issue({.raw_name = std::string("localhost\0.example.org", 22)}),
+              {.host = host});
+    EXPECT_FALSE(ends.shake());
+    EXPECT_EQ(ends.client->certificate_faults(), fault::wrong_name) << host;
+  }
 }
 
 TEST(tls_engine, a_server_that_chooses_a_protocol_that_was_not_offered_is_refused) {

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstring>
 
@@ -62,19 +63,27 @@ struct tls_callbacks {
     return 1;
   }
 
+  // Made once; nullptr when there is no memory for it, and made by a later call then.
   static const BIO_METHOD* method() noexcept {
-    static BIO_METHOD* const made = [] {
-      BIO_METHOD* const fresh =
-          ::BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "slices");
-      if (fresh != nullptr) {
-        ::BIO_meth_set_read_ex(fresh, &read);
-        ::BIO_meth_set_write_ex(fresh, &write);
-        ::BIO_meth_set_ctrl(fresh, &control);
-        ::BIO_meth_set_create(fresh, &create);
-      }
+    static const int index = ::BIO_get_new_index();
+    static std::atomic<BIO_METHOD*> made{nullptr};
+    BIO_METHOD* known = made.load(std::memory_order_acquire);
+    if (known != nullptr) {
+      return known;
+    }
+    BIO_METHOD* const fresh = ::BIO_meth_new(index | BIO_TYPE_SOURCE_SINK, "slices");
+    if (fresh == nullptr) {
+      return nullptr;
+    }
+    ::BIO_meth_set_read_ex(fresh, &read);
+    ::BIO_meth_set_write_ex(fresh, &write);
+    ::BIO_meth_set_ctrl(fresh, &control);
+    ::BIO_meth_set_create(fresh, &create);
+    if (made.compare_exchange_strong(known, fresh, std::memory_order_acq_rel)) {
       return fresh;
-    }();
-    return made;
+    }
+    ::BIO_meth_free(fresh); // another thread was faster
+    return known;
   }
 
   static std::uint32_t fault_of(int code) noexcept {
@@ -139,7 +148,14 @@ struct tls_callbacks {
     engine.faults_ = 0;
     ::X509_STORE_CTX_set_verify_cb(verifying, &note_fault);
     if (::X509_verify_cert(verifying) <= 0) {
-      engine.faults_ |= certificate_fault::invalid; // a chain that cannot even be looked at
+      // Not looked at to the end, so that no fault can be ignored. OpenSSL's code makes the alert.
+      if (::X509_STORE_CTX_get_error(verifying) == X509_V_ERR_OUT_OF_MEM) {
+        engine.reason_ = error::no_memory;
+      } else {
+        engine.reason_ = error::tls_certificate;
+        engine.faults_ |= certificate_fault::invalid;
+      }
+      return 0;
     }
     const std::uint32_t left = engine.faults_ & ~engine.ignored_faults_;
     if (left == 0) {

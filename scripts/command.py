@@ -66,12 +66,21 @@ def run_to_end(words, **options):
 
 
 def end(process):
-    """Asks by SIGTERM, so that it can end its own children; waits ten seconds and makes sure."""
-    process.terminate()
+    """Asks by SIGTERM, so that it can end its own children; waits ten seconds and makes sure. A
+    child with a session of its own, such as a build, is asked together with its children."""
+
+    def ask(number):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == process.pid:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+
+    ask(signal.SIGTERM)
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
-        process.kill()
+        ask(signal.SIGKILL)
         process.wait()
 
 

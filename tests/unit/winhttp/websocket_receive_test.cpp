@@ -2,6 +2,8 @@
 
 #include "websocket_fixture.hpp"
 
+#include "core/limits.hpp"
+
 #include <array>
 
 namespace sluice::test {
@@ -393,6 +395,40 @@ TEST_F(websocket_receive, RCV_50_a_frame_over_4_gib_is_streamed_piece_by_piece) 
   EXPECT_EQ(receive(pair.handle()), (received{0, binary_fragment, "start"}));
   pair.peer().send("further");
   EXPECT_EQ(receive(pair.handle()), (received{0, binary_fragment, "further"}));
+}
+
+// The native API has limits for what it collects, a WinHTTP socket collects nothing.
+TEST_F(websocket_receive, RCV_51_no_message_is_too_long_in_bytes_or_fragments) {
+  socket_pair pair;
+  const limits of_native_connections;
+  const std::string part = pattern_text(std::size_t{1} << 20);
+  std::uint64_t got_bytes = 0;
+  std::uint64_t got_fragments = 0;
+  const auto receive_one = [&](unsigned opcode, const std::string& payload, bool last) {
+    // The rest of the message is not there yet when this fragment is received.
+    const background feeder([&] { pair.peer().send(make_frame(opcode, payload, last)); });
+    for (std::size_t left = payload.size(); left != 0;) {
+      const received piece = receive(pair.handle());
+      ASSERT_EQ(piece.code, ERROR_SUCCESS);
+      ASSERT_EQ(piece.type, last && piece.bytes.size() == left ? binary_message : binary_fragment);
+      left -= piece.bytes.size();
+    }
+    got_bytes += payload.size();
+    ++got_fragments;
+  };
+  receive_one(binary_opcode, part, false);
+  while (got_bytes <= of_native_connections.max_message_bytes && !HasFailure()) {
+    receive_one(continuation_opcode, part, false);
+  }
+  std::string small;
+  for (; got_fragments <= of_native_connections.max_fragments; ++got_fragments) {
+    small += make_frame(continuation_opcode, "x", false);
+  }
+  const background feeder([&] { pair.peer().send(small); });
+  for (std::size_t i = small.size() / make_frame(continuation_opcode, "x").size(); i > 0; --i) {
+    ASSERT_EQ(receive(pair.handle()), (received{0, binary_fragment, "x"}));
+  }
+  receive_one(continuation_opcode, "last", true);
 }
 
 TEST_F(websocket_receive, RCV_52_X_22_a_code_point_is_split_between_buffers) {

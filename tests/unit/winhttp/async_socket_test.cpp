@@ -408,6 +408,29 @@ TEST_F(async_socket, HND_20_NOT_04_HND_13_close_handle_inside_each_callback) {
   }
 }
 
+TEST_F(async_socket, HND_12_parents_that_were_closed_first_close_after_their_last_child) {
+  open_peer server([](peer_connection& peer) { peer.expect_eof(); });
+  recorder heard;
+  async_handles handles(heard, server.port());
+  const HINTERNET socket = handles.open_socket();
+  heard.clear();
+  const HINTERNET session = std::exchange(handles.session, nullptr);
+  const HINTERNET connection = std::exchange(handles.connection, nullptr);
+  const HINTERNET request = std::exchange(handles.request, nullptr);
+  EXPECT_TRUE(WinHttpCloseHandle(session));
+  EXPECT_TRUE(WinHttpCloseHandle(connection));
+  EXPECT_TRUE(WinHttpCloseHandle(request)); // the socket does not delay it
+  heard.wait_closed(request);
+  EXPECT_TRUE(WinHttpCloseHandle(socket));
+  heard.wait_closed(session);
+  std::vector<HINTERNET> order;
+  for (const notice& one : heard.all()) {
+    EXPECT_EQ(one.status, DWORD{WINHTTP_CALLBACK_STATUS_HANDLE_CLOSING});
+    order.push_back(one.handle);
+  }
+  EXPECT_EQ(order, (std::vector<HINTERNET>{request, socket, connection, session}));
+}
+
 TEST_F(async_socket, loop_threads_serve_the_sockets_in_turn) {
   scripted_peer server([](scripted_peer& self) {
     std::vector<peer_connection> clients;

@@ -253,6 +253,24 @@ TEST_F(async_tables, CLO_03_CLO_24_after_shutdown_nothing_is_sent_twice) {
   EXPECT_EQ(close(client.socket()), ERROR_INVALID_OPERATION) << "CLO-27";
 }
 
+TEST_F(async_tables, CTL_05_no_pong_after_shutdown) {
+  open_peer server([](peer_connection& peer) {
+    EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+    peer.send(make_frame(ping_opcode, "?") + make_frame(text_opcode, "still there") +
+              make_frame(ping_opcode, "?") + make_close(1000));
+    peer.expect_eof();
+  });
+  async_client client(server.port());
+  EXPECT_EQ(shutdown(client.socket()), ERROR_SUCCESS);
+  landing<32> to;
+  EXPECT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  EXPECT_EQ(to.first(11), "still there");
+  EXPECT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE, 2);
+  EXPECT_EQ(client.heard().all().back().type, static_cast<DWORD>(close_type));
+}
+
 TEST_F(async_tables, CLO_07_a_close_that_fails_ends_the_connection) {
   event closed;
   open_peer server([&](peer_connection& peer) {

@@ -182,6 +182,13 @@ TEST_F(redirects, HSK_40_some_are_the_applications_business) {
     EXPECT_TRUE(
         WinHttpSetOption(c.request, WINHTTP_OPTION_DISABLE_FEATURE, &features, sizeof(features)));
   });
+  // OPT-15: what was disabled stays so when something else is disabled.
+  expect_handed_over([](const client& c) {
+    for (DWORD features : {WINHTTP_DISABLE_REDIRECTS, WINHTTP_DISABLE_COOKIES}) {
+      EXPECT_TRUE(
+          WinHttpSetOption(c.request, WINHTTP_OPTION_DISABLE_FEATURE, &features, sizeof(features)));
+    }
+  });
   expect_handed_over([](const client& c) {
     DWORD policy = WINHTTP_OPTION_REDIRECT_POLICY_NEVER;
     EXPECT_TRUE(

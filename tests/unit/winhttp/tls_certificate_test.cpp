@@ -123,6 +123,37 @@ TEST_F(tls_certificates, TLS_03_flags_hold_for_the_request_with_its_redirects_an
   EXPECT_EQ(client.send(), DWORD{ERROR_WINHTTP_SECURE_FAILURE});
 }
 
+TEST_F(tls_certificates, HSK_40_a_redirect_leaves_TLS_only_where_the_policy_says_always) {
+  for (const bool always : {false, true}) {
+    scripted_peer plain([&](scripted_peer& on) {
+      if (always) {
+        peer_connection to = on.accept_plain();
+        to.handshake();
+        to.expect_eof();
+      }
+    });
+    const std::string location =
+        "Location: http://127.0.0.1:" + std::to_string(plain.port()) + "/\r\n";
+    scripted_peer peer([&](scripted_peer& on) {
+      peer_connection to = on.accept_plain();
+      to.start_tls({.identity = tls_test_identity()});
+      (void)to.read_request();
+      to.send_response("HTTP/1.1 302 Found", location);
+      while (!to.read_some().empty()) {
+      }
+    });
+    secure_client client(peer.port());
+    if (always) {
+      DWORD policy = WINHTTP_OPTION_REDIRECT_POLICY_ALWAYS;
+      EXPECT_TRUE(WinHttpSetOption(client.request, WINHTTP_OPTION_REDIRECT_POLICY, &policy,
+                                   sizeof(policy)));
+    }
+    EXPECT_EQ(client.exchange(), 0u);
+    EXPECT_EQ(query_status(client.request), always ? 101u : 302u);
+    client.request.reset();
+  }
+}
+
 TEST_F(tls_certificates, TLS_08_the_mask_hides_the_notification_and_not_the_error) {
   const test_identity identity = tls_test_authority().issue({.self_signed = true});
   scripted_peer peer([&](scripted_peer& on) { serve_tls(on, {.identity = identity}); });

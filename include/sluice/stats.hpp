@@ -22,8 +22,8 @@ struct loop_stats {
   std::uint64_t ticks = 0;        // turns of the loop
   std::uint64_t system_calls = 0; // made by the backend
   std::uint64_t completions = 0;
-  std::uint64_t receives = 0;         // completed with bytes
-  std::uint64_t received_bytes = 0;   // from the sockets, headers included
+  std::uint64_t receives = 0;       // completed with bytes
+  std::uint64_t received_bytes = 0; // from the sockets, headers included
   // Had to wait for a buffer; with multishot_receives a burst of one connection is enough for that.
   std::uint64_t receives_starved = 0;
   std::uint64_t sends = 0;

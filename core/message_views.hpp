@@ -60,6 +60,13 @@ inline void unmask_short(std::byte* p, std::size_t n, std::uint32_t key) noexcep
   }
 }
 inline constexpr std::size_t max_short_bytes = 32;
+
+// How a whole message in one short frame begins (RFC 6455 section 5.2), as seen by its receiver.
+inline constexpr unsigned final_text = 0x80u | static_cast<unsigned>(opcode::text);
+inline constexpr unsigned final_binary = 0x80u | static_cast<unsigned>(opcode::binary);
+template <role Self> inline constexpr unsigned mask_bit = Self == role::server ? 0x80 : 0;
+template <role Self>
+inline constexpr std::size_t key_bytes = Self == role::server ? sizeof(std::uint32_t) : 0;
 static_assert(std::endian::native == std::endian::little, "keys are rotated as little endian");
 
 } // namespace detail
@@ -71,10 +78,8 @@ template <role Self, typename Sink>
 inline bool message_rx::deliver_short(Sink& sink, std::byte*& from, std::byte* end,
                                       const std::byte* stop, std::uint32_t& frames_left,
                                       std::uint64_t& payload_bytes) noexcept {
-  constexpr unsigned mask_bit = Self == role::server ? 0x80 : 0;
-  constexpr std::size_t key_bytes = Self == role::server ? sizeof(std::uint32_t) : 0;
+  constexpr std::size_t key_bytes = detail::key_bytes<Self>;
   constexpr std::size_t head_bytes = 2 + key_bytes;
-  constexpr unsigned final_binary = 0x80u | static_cast<unsigned>(opcode::binary);
   const std::size_t most = std::min<std::uint64_t>(detail::max_short_bytes, max_message_bytes_);
 
   std::byte* at = from;
@@ -83,8 +88,8 @@ inline bool message_rx::deliver_short(Sink& sink, std::byte*& from, std::byte* e
   bool go_on = true;
   while (static_cast<std::size_t>(end - at) >= head_bytes) {
     // With the wrong mask bit this is 128 or more.
-    const std::size_t count = std::to_integer<unsigned>(at[1]) ^ mask_bit;
-    if (std::to_integer<unsigned>(at[0]) != final_binary || count > most ||
+    const std::size_t count = std::to_integer<unsigned>(at[1]) ^ detail::mask_bit<Self>;
+    if (std::to_integer<unsigned>(at[0]) != detail::final_binary || count > most ||
         count > static_cast<std::size_t>(end - at) - head_bytes) {
       break;
     }
@@ -114,10 +119,9 @@ inline bool message_rx::deliver_short(Sink& sink, std::byte*& from, std::byte* e
 // true when the next bytes are something else, and on failure (phase_ says so).
 template <role Self, typename Sink>
 inline bool message_rx::deliver_front(Sink& sink, rx_budget& budget) noexcept {
-  constexpr unsigned mask_bit = Self == role::server ? 0x80 : 0;
-  constexpr std::size_t key_bytes = Self == role::server ? sizeof(std::uint32_t) : 0;
-  constexpr unsigned final_text = 0x80u | static_cast<unsigned>(opcode::text);
-  constexpr unsigned final_binary = 0x80u | static_cast<unsigned>(opcode::binary);
+  using detail::final_binary;
+  using detail::final_text;
+  constexpr std::size_t key_bytes = detail::key_bytes<Self>;
 
   std::byte* const begin = inbox_.front_bytes();
   const std::size_t available = inbox_.front_size_bytes();
@@ -134,7 +138,7 @@ inline bool message_rx::deliver_front(Sink& sink, rx_budget& budget) noexcept {
   while (static_cast<std::size_t>(end - at) >= 2 + key_bytes) {
     const auto first = std::to_integer<unsigned>(at[0]);
     // With the wrong mask bit this is 128 or more.
-    std::size_t count = std::to_integer<unsigned>(at[1]) ^ mask_bit;
+    std::size_t count = std::to_integer<unsigned>(at[1]) ^ detail::mask_bit<Self>;
     const auto left = static_cast<std::size_t>(end - at);
     std::size_t head_bytes = 2 + key_bytes;
     if (first != final_binary && first != final_text) {

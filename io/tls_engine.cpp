@@ -286,9 +286,9 @@ error tls_engine::make_server(const tls_context_ref& context,
   return error::none;
 }
 
-// Takes off the zone of an IPv6 address, which means something on this machine alone (RFC 4007
-// section 11.2).
-static bool is_address(char* host) noexcept {
+// True for an address; without its zone from then on, which means something on this machine alone
+// (RFC 4007 section 11.2).
+static bool take_as_address(char* host) noexcept {
   unsigned char address[sizeof(in6_addr)];
   if (::inet_pton(AF_INET, host, address) == 1 || ::inet_pton(AF_INET6, host, address) == 1) {
     return true;
@@ -332,7 +332,7 @@ error tls_engine::expect(const tls_peer& peer) noexcept {
     return error::invalid_argument;
   }
   *std::copy(host.begin(), host.end(), name) = '\0';
-  if (is_address(name)) {
+  if (take_as_address(name)) {
     if (::X509_VERIFY_PARAM_set1_ip_asc(wanted, name) != 1) {
       ::ERR_clear_error();
       return error::no_memory;

@@ -159,8 +159,7 @@ void add_run_command(CLI::App& program, command& chosen) {
                    "uring-message, epoll-view, epoll-copy, epoll-message, auto-view and so on for "
                    "the backend that a loop picks, oneshot-view and so on for io_uring with a "
                    "request for every receive (with @50: busy-polling for 50 us; with +tls at the "
-                   "end, as in "
-                   "uring-view+tls: over TLS), bare-recv, bare-epoll, bare-ring, "
+                   "end, as in uring-view+tls: over TLS), bare-recv, bare-epoll, bare-ring, "
                    "bare-ring-oneshot")
       ->delimiter(',')
       ->default_str("all");

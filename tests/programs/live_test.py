@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import tempfile
+import time
 import unittest
 
 import browser
@@ -349,6 +350,7 @@ class BrowserTest(ProgramTest):
         with Serving() as server, browser.Browser(browser.find()) as frozen, \
                 browser.Browser(browser.find()) as moving:
             url = f"http://127.0.0.1:{server.port}/"
+            posted = metrics(server.port)["sluice_buffers_posted"]
             still, other = frozen.open(url), moving.open(url)
             # Its frames are cut, because the cutter is what keeps whole messages of a stream.
             self.start(still, "1000", "both", "125, 300000", 200, None)
@@ -366,6 +368,9 @@ class BrowserTest(ProgramTest):
                 # Half a message of its stream is kept for it at the most.
                 for kept in ("sluice_pool_bytes", "sluice_lent_bytes", "sluice_cached_bytes"):
                     self.assertLessEqual(after[kept], before[kept] + (1 << 20), kept)
+                # And no receive buffer: all of them are where they were before anybody came.
+                self.has_soon(server.port, {"sluice_buffers_lent": 0,
+                                            "sluice_buffers_posted": posted})
             # It goes on where it stood, unless that took longer than dead_after: then both its
             # connections ended, and it comes back as a new page.
             still.wait_until("pageId !== null && past.at(-1).at > performance.now() * 1e-3 - 1"
@@ -380,6 +385,16 @@ class BrowserTest(ProgramTest):
                 still.click("#stop")
                 self.finished(still, None)
         self.assertEqual(server.code, 0)
+
+    def has_soon(self, port, wanted):
+        """Only a hang takes ten seconds."""
+        give_up = time.monotonic() + 10
+        while True:
+            seen = metrics(port)
+            if {name: seen[name] for name in wanted} == wanted:
+                return
+            self.assertLess(time.monotonic(), give_up, {name: seen[name] for name in wanted})
+            time.sleep(0.05)
 
     def stream_to_the_end(self, page):
         """Some messages of every kind, all of them confirmed; how many."""

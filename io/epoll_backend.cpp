@@ -444,13 +444,19 @@ void epoll_backend::dispatch(std::uint64_t key, std::uint32_t events) noexcept {
   }
   if (!asked && at->reader == nullptr && at->writer == nullptr &&
       ++at->unasked_events >= max_unasked_events) {
-    ++stats_.system_calls;
-    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
-    at->interest = 0;
-    at->unasked_events = 0;
-    at->readable = true; // unknown from here on: try
-    at->writable = true;
+    unwatch(*at);
   }
+}
+
+/// For a socket that another thread uses by now, and may be closing: then nothing is found, because
+/// only this thread could have registered a successor on the same descriptor.
+void epoll_backend::unwatch(entry& at) noexcept {
+  ++stats_.system_calls;
+  ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, at.fd, nullptr);
+  at.interest = 0;
+  at.unasked_events = 0;
+  at.readable = true; // unknown from here on: try
+  at.writable = true;
 }
 
 void epoll_backend::resume_starved() noexcept {

@@ -55,6 +55,7 @@ private:
   [[nodiscard]] entry* find_fd(int fd) noexcept;
   [[nodiscard]] bool reserve_entry() noexcept;
   [[nodiscard]] int watch(entry& at, std::uint32_t events) noexcept;
+  void unwatch(entry& at) noexcept;
 
   void try_recv(recv_op& op, entry& at) noexcept;
   void try_send(send_op& op, entry& at) noexcept;

@@ -291,5 +291,32 @@ TEST_P(backend_on, its_descriptor_polls_readable_when_there_is_something_to_do) 
   EXPECT_TRUE(becomes_readable(fd, 10'000));
 }
 
+/// Sockets move between threads; the one that watched it first is told of nothing for long.
+TEST(epoll_backend, a_socket_that_is_read_elsewhere_soon_wakes_no_more) {
+  memory::unique<loop> first;
+  memory::unique<loop> second;
+  ASSERT_EQ(make(backend_choice::epoll, first), error::none);
+  ASSERT_EQ(make(backend_choice::epoll, second), error::none);
+  loopback pair;
+  io::stream s(pair.ours.release());
+  slice_queue inbox;
+  ASSERT_EQ(s.read(*first, inbox, io::time_point::min(), nullptr), error::timed_out);
+  int woken = 0;
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(send_all(pair.peer.get(), "x"));
+    woken += becomes_readable(first->io().descriptor(), 0) ? 1 : 0;
+    ASSERT_EQ(first->io().wait(io::time_point::min()), error::none);
+    ASSERT_EQ(s.read(*second, inbox, no_deadline, nullptr), error::none);
+    inbox.clear();
+  }
+  EXPECT_GT(woken, 0); // it was watched
+  EXPECT_LT(woken, 15);
+  // It may come back.
+  ASSERT_EQ(s.read(*first, inbox, io::time_point::min(), nullptr), error::timed_out);
+  ASSERT_TRUE(send_all(pair.peer.get(), "y"));
+  ASSERT_EQ(s.read(*first, inbox, no_deadline, nullptr), error::none);
+  EXPECT_EQ(inbox.size_bytes(), 1U);
+}
+
 } // namespace
 } // namespace sluice::test

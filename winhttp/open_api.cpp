@@ -5,6 +5,7 @@
 #include "simd/kernels.hpp"
 #include "winhttp/connection.hpp"
 #include "winhttp/handle_table.hpp"
+#include "winhttp/host_name.hpp"
 #include "winhttp/last_error.hpp"
 #include "winhttp/proxy.hpp"
 #include "winhttp/request.hpp"
@@ -48,11 +49,7 @@ DWORD take_host(const WCHAR* server, memory::growable<char>& host) noexcept {
   if (name.size() >= 2 && name.front() == '[' && name.back() == ']') {
     name = name.substr(1, name.size() - 2);
   }
-  if (!is_host(name)) {
-    return ERROR_WINHTTP_INVALID_URL;
-  }
-  host.append(name);
-  return host.ok() ? ERROR_SUCCESS : ERROR_NOT_ENOUGH_MEMORY;
+  return append_host(host, name);
 }
 
 // Adds one header of WinHttpOpenRequest; nothing for no or an empty value.

@@ -1,12 +1,14 @@
 #include "io/tls_context.hpp"
 
 #include "io/tls_engine.hpp"
+#include "io/tls_errors.hpp"
 
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -110,6 +112,20 @@ bool set_trust(SSL_CTX* context, const tls_settings& settings) noexcept {
   return true;
 }
 
+// OpenSSL notes in a certificate what its extensions say when it looks at them first. If there is
+// no memory then, the note says that the certificate is invalid, for good (OpenSSL 3.0): so not
+// when the first connection comes. A directory's certificates are not there yet.
+void note_extensions(SSL_CTX* context) noexcept {
+  const STACK_OF(X509_OBJECT)* const known =
+      ::X509_STORE_get0_objects(::SSL_CTX_get_cert_store(context));
+  const int count = sk_X509_OBJECT_num(known);
+  for (int i = 0; i < count; ++i) {
+    if (X509* const one = ::X509_OBJECT_get0_X509(sk_X509_OBJECT_value(known, i)); one != nullptr) {
+      static_cast<void>(::X509_check_purpose(one, -1, 0)); // whether it is valid is seen later
+    }
+  }
+}
+
 // Tells clients which authorities count, so that they can pick a certificate (RFC 8446 section
 // 4.2.4). A directory is read as it is needed and the system's store is long: neither is told.
 bool name_authorities(SSL_CTX* context) noexcept {
@@ -211,6 +227,7 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
   }
   if (!server_ || clients_ != client_certificates::ignored) {
     ok = ok && set_trust(handle_, settings);
+    note_extensions(handle_);
   }
   if (server_ && clients_ != client_certificates::ignored) {
     ok = ok && name_authorities(handle_);
@@ -221,7 +238,10 @@ error tls_context::set_up(const tls_settings& settings) noexcept {
     ok = ok && ::SSL_CTX_set_num_tickets(handle_, 0) == 1;
   }
   ok = ok && set_identity(handle_, settings);
-  ::ERR_clear_error();
+  // Also if nothing failed: the end of a list of certificates looks like one that was not read.
+  if (take_errors_and_lacked_memory()) {
+    return error::no_memory;
+  }
   return ok ? error::none : error::tls_settings;
 }
 

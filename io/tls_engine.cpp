@@ -1,5 +1,7 @@
 #include "io/tls_engine.hpp"
 
+#include "io/tls_errors.hpp"
+
 #include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -147,7 +149,15 @@ struct tls_callbacks {
     tls_engine& engine = engine_of(verifying);
     engine.faults_ = 0;
     ::X509_STORE_CTX_set_verify_cb(verifying, &note_fault);
-    if (::X509_verify_cert(verifying) <= 0) {
+    const int verified = ::X509_verify_cert(verifying);
+    // What could not be looked at for want of memory is no fault.
+    if ((verified <= 0 || engine.faults_ != 0) && take_errors_and_lacked_memory()) {
+      engine.reason_ = error::no_memory;
+      engine.faults_ = 0;
+      ::X509_STORE_CTX_set_error(verifying, X509_V_ERR_OUT_OF_MEM);
+      return 0;
+    }
+    if (verified <= 0) {
       // Not looked at to the end, so that no fault can be ignored. OpenSSL's code makes the alert.
       if (::X509_STORE_CTX_get_error(verifying) == X509_V_ERR_OUT_OF_MEM) {
         engine.reason_ = error::no_memory;
@@ -384,10 +394,9 @@ tls_status tls_engine::ended(int returned, error otherwise) noexcept {
   case SSL_ERROR_ZERO_RETURN:
     return tls_status::closed;
   default:
-    if (reason_ == error::none) {
-      reason_ = otherwise;
+    if (const bool lacked_memory = take_errors_and_lacked_memory(); reason_ == error::none) {
+      reason_ = lacked_memory ? error::no_memory : otherwise;
     }
-    ::ERR_clear_error();
     return tls_status::failed;
   }
 }

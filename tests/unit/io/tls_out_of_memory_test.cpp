@@ -1,6 +1,8 @@
 #include "tls_engine_fixture.hpp"
 
 #include <openssl/crypto.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 
 #include <cstdlib>
 #include <string>
@@ -116,6 +118,87 @@ TEST_F(tls_out_of_memory, each_allocation_may_fail_and_the_next_connection_works
     }
     ends_.engines({.host = "localhost"});
     EXPECT_TRUE(talk(ends_));
+  }
+}
+
+TEST_F(tls_out_of_memory, settings_are_taken_up_whole_or_not_at_all) {
+  make(tls_version::tls1_3);
+  tls_settings client;
+  client.ca_pem = bytes_of(authority().root());
+  tls_settings server;
+  server.certificate_pem = bytes_of(identity_.certificate);
+  server.private_key_pem = bytes_of(identity_.key);
+  std::size_t said = 0;
+  std::size_t not_said = 0;
+  for (const bool is_server : {false, true}) {
+    bool worked = false;
+    for (std::size_t n = 0; !worked; n += 1 + n / 100) {
+      ASSERT_LT(n, 100'000u) << "it never works";
+      tls_context_ref made;
+      failing = true;
+      allowed = n;
+      failures = 0;
+      const error failed = is_server ? tls_context::make_server(server, made)
+                                     : tls_context::make_client(client, made);
+      failing = false;
+      worked = failures == 0;
+      // OpenSSL does not always say that it was for memory, but mostly.
+      EXPECT_TRUE(failed == error::none || !worked) << n << ": " << to_string(failed);
+      said += failed == error::no_memory ? 1 : 0;
+      not_said += failed == error::tls_settings ? 1 : 0;
+      if (failed == error::none) { // with the whole chain and all who are trusted
+        (is_server ? ends_.server_context : ends_.client_context) = std::move(made);
+        ends_.engines({.host = "localhost"});
+        EXPECT_TRUE(talk(ends_)) << n;
+      }
+    }
+  }
+  EXPECT_GT(said, 10 * not_said);
+}
+
+// Called when a client begins to verify a chain, by its store of trusted certificates.
+int fail_from_now_on(X509** issuer, X509_STORE_CTX* verifying, X509* of) {
+  failing = true;
+  return X509_STORE_CTX_get1_issuer(issuer, verifying, of);
+}
+
+// The trusted certificates are new each time: OpenSSL notes in them what it has found out of them.
+TEST_F(tls_out_of_memory, no_memory_to_verify_a_chain_is_not_the_certificate_s_fault) {
+  for (const tls_version version : {tls_version::tls1_2, tls_version::tls1_3}) {
+    bool worked = false;
+    std::size_t out_of_memory = 0;
+    for (std::size_t n = 0; !worked; n += 1 + n / 100) {
+      ASSERT_LT(n, 100'000u) << "it never works";
+      make(version);
+      X509_STORE* const trusted = ::SSL_CTX_get_cert_store(ends_.client_context->handle());
+      X509_STORE_set_get_issuer(trusted, &fail_from_now_on);
+      ends_.engines({.host = "localhost"});
+      ASSERT_EQ(ends_.client->handshake(), tls_status::need_input);
+      ends_.carry(*ends_.client, *ends_.server);
+      ASSERT_EQ(ends_.server->handshake(), tls_status::need_input);
+      ends_.carry(*ends_.server, *ends_.client);
+      allowed = n;
+      failures = 0;
+      const tls_status status = ends_.client->handshake();
+      ASSERT_TRUE(failing) << "the chain was not looked at";
+      failing = false;
+      worked = failures == 0;
+      EXPECT_EQ(ends_.client->certificate_faults(), 0u) << n;
+      if (worked) {
+        EXPECT_NE(status, tls_status::failed);
+      } else if (status == tls_status::failed) {
+        // Later on, where keys are made, OpenSSL does not always say that it was for memory.
+        const error reason = ends_.client->reason();
+        EXPECT_TRUE(reason == error::no_memory ||
+                    (reason == error::tls_handshake && out_of_memory > 0))
+            << n << ": " << to_string(reason);
+        out_of_memory += reason == error::no_memory ? 1 : 0;
+      }
+      X509_STORE_set_get_issuer(trusted, nullptr);
+      ends_.engines({.host = "localhost"});
+      EXPECT_TRUE(talk(ends_)) << n;
+    }
+    EXPECT_GT(out_of_memory, 20u);
   }
 }
 

@@ -95,6 +95,8 @@ struct test_ca::state {
     return made;
   }
 
+  test_identity leaf(const test_certificate& wanted, X509* by, EVP_PKEY* by_key) const;
+
   cert_ptr authority(const std::string& common_name, EVP_PKEY* key, X509* issuer,
                      EVP_PKEY* issuer_key) const {
     cert_ptr made = blank(common_name, key, -1, 365);
@@ -124,24 +126,46 @@ test_ca::~test_ca() {
   delete state_;
 }
 
-test_identity test_ca::issue_without_chain(const test_certificate& wanted) const {
+test_identity test_ca::state::leaf(const test_certificate& wanted, X509* by,
+                                   EVP_PKEY* by_key) const {
   const key_ptr key(EVP_EC_gen("P-256"));
-  const cert_ptr leaf =
-      state_->blank(wanted.common_name, key.get(), wanted.valid_from_days, wanted.valid_to_days);
-  X509* const issuer = wanted.self_signed ? leaf.get() : state_->intermediate.get();
-  X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer));
-  extend(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE");
+  const cert_ptr made =
+      blank(wanted.common_name, key.get(), wanted.valid_from_days, wanted.valid_to_days);
+  X509* const issuer = wanted.self_signed ? made.get() : by;
+  X509_set_issuer_name(made.get(), X509_get_subject_name(issuer));
+  extend(made.get(), issuer, NID_basic_constraints, "critical,CA:FALSE");
   if (!wanted.raw_name.empty()) {
-    name_raw(leaf.get(), wanted.raw_name);
+    name_raw(made.get(), wanted.raw_name);
   } else if (!wanted.alternative_names.empty()) {
-    extend(leaf.get(), issuer, NID_subject_alt_name, wanted.alternative_names.c_str());
+    extend(made.get(), issuer, NID_subject_alt_name, wanted.alternative_names.c_str());
   }
   if (!wanted.extended_usage.empty()) {
-    extend(leaf.get(), issuer, NID_ext_key_usage, wanted.extended_usage.c_str());
+    extend(made.get(), issuer, NID_ext_key_usage, wanted.extended_usage.c_str());
   }
-  EVP_PKEY* const by = wanted.self_signed ? key.get() : state_->intermediate_key.get();
-  require(X509_sign(leaf.get(), by, EVP_sha256()) > 0, "sign");
-  return {pem_of(leaf.get()), pem_of(key.get())};
+  EVP_PKEY* const signer = wanted.self_signed ? key.get() : by_key;
+  require(X509_sign(made.get(), signer, EVP_sha256()) > 0, "sign");
+  return {pem_of(made.get()), pem_of(key.get())};
+}
+
+test_identity test_ca::issue_without_chain(const test_certificate& wanted) const {
+  return state_->leaf(wanted, state_->intermediate.get(), state_->intermediate_key.get());
+}
+
+test_identity test_ca::issue_below(std::size_t authorities) const {
+  std::string chain = pem_of(state_->intermediate.get());
+  X509_up_ref(state_->intermediate.get());
+  cert_ptr by(state_->intermediate.get());
+  EVP_PKEY_up_ref(state_->intermediate_key.get());
+  key_ptr by_key(state_->intermediate_key.get());
+  for (std::size_t i = 0; i < authorities; ++i) {
+    key_ptr key(EVP_EC_gen("P-256"));
+    by = state_->authority("Authority " + std::to_string(i), key.get(), by.get(), by_key.get());
+    by_key = std::move(key);
+    chain.insert(0, pem_of(by.get()));
+  }
+  test_identity made = state_->leaf({}, by.get(), by_key.get());
+  made.certificate += chain;
+  return made;
 }
 
 test_identity test_ca::issue(const test_certificate& wanted) const {

@@ -37,6 +37,9 @@ public:
   [[nodiscard]] test_identity issue(const test_certificate& wanted = {}) const;
   /// As issue(), without the intermediate in the chain.
   [[nodiscard]] test_identity issue_without_chain(const test_certificate& wanted = {}) const;
+  /// Issued by the last of so many authorities, each one below another, the first one below the
+  /// intermediate; `certificate` holds them all.
+  [[nodiscard]] test_identity issue_below(std::size_t authorities) const;
   /// A revocation list of the intermediate that names `revoked` (its leaf), PEM, followed by none.
   [[nodiscard]] std::string revoke(const test_identity& revoked) const;
 

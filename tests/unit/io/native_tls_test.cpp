@@ -252,6 +252,7 @@ TEST_P(native_tls, client_certificates_are_ignored_requested_or_required) {
   const test_identity wrong_usage = tls_test_authority().issue();
   const test_ca stranger;
   const test_identity strange = stranger.issue({.extended_usage = "clientAuth"});
+  const test_identity too_long = tls_test_authority().issue_below(300); // over 100 KiB
   struct row {
     client_certificates wanted;
     const test_identity* shown;
@@ -268,6 +269,7 @@ TEST_P(native_tls, client_certificates_are_ignored_requested_or_required) {
       {client_certificates::required, &good, true, true},
       {client_certificates::required, &strange, false, false},
       {client_certificates::required, &wrong_usage, false, false},
+      {client_certificates::required, &too_long, false, false},
   };
   bool seen = false;
   handler_.upgrade = [&](connection& c, const upgrade_request&) {

@@ -399,5 +399,41 @@ TEST(tls_engine, no_common_version_is_a_handshake_failure) {
   EXPECT_EQ(ends.server->reason(), error::tls_handshake);
 }
 
+// Room for a chain is made by the size that its message says: nobody may say any.
+TEST(tls_engine, a_chain_of_more_than_100_KiB_is_refused_where_it_begins) {
+  const test_identity identity = authority().issue_below(300);
+  for (const tls_version version : {tls_version::tls1_2, tls_version::tls1_3}) {
+    tls_settings trusting;
+    trusting.ca_pem = bytes_of(authority().root());
+    trusting.highest = version;
+    pair ends;
+    ends.make(identity, {.host = "localhost"}, trusting, {});
+    ASSERT_EQ(ends.client->handshake(), tls_status::need_input);
+    ends.carry(*ends.client, *ends.server);
+    ASSERT_EQ(ends.server->handshake(), tls_status::need_input);
+    memory::growable<std::byte>& flight = ends.server->output();
+    ASSERT_GT(flight.size(), 105'000u);
+    flight.resize_down(20'000); // the whole of its first record is among them
+    ends.carry(*ends.server, *ends.client);
+    EXPECT_EQ(ends.client->handshake(), tls_status::failed);
+    EXPECT_EQ(ends.client->reason(), error::tls_handshake);
+    EXPECT_FALSE(ends.client->output().empty()) << "the alert";
+  }
+}
+
+TEST(tls_engine, how_deep_a_chain_may_be) {
+  const struct {
+    std::size_t authorities;
+    std::uint32_t faults;
+  } rows[] = {{90, 0}, {150, fault::invalid | fault::unknown_authority}};
+  for (const auto& row : rows) {
+    pair ends;
+    ends.make(authority().issue_below(row.authorities));
+    EXPECT_EQ(ends.shake(), row.faults == 0) << row.authorities;
+    EXPECT_EQ(ends.client->certificate_faults(), row.faults) << row.authorities;
+    EXPECT_EQ(ends.client->reason(), row.faults == 0 ? error::none : error::tls_certificate);
+  }
+}
+
 } // namespace
 } // namespace sluice::io

@@ -286,5 +286,27 @@ TEST_F(tls_certificates, without_an_authority_of_its_own_a_session_does_not_trus
   EXPECT_EQ(client.failures, std::vector<DWORD>{bad_ca});
 }
 
+TEST_F(tls_certificates, TLS_05_TLS_07_chains_that_are_too_deep_or_too_long) {
+  const struct {
+    std::size_t authorities;
+    DWORD bits;
+  } rows[] = {
+      {90, 0},
+      // More than 100 are not followed, so that no root is found.
+      {150, WINHTTP_CALLBACK_STATUS_FLAG_INVALID_CERT | bad_ca},
+      // More than 100 KiB are not read.
+      {300, WINHTTP_CALLBACK_STATUS_FLAG_SECURITY_CHANNEL_ERROR},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.authorities);
+    const test_identity identity = tls_test_authority().issue_below(row.authorities);
+    scripted_peer peer([&](scripted_peer& on) { serve_tls(on, {.identity = identity}); });
+    secure_client client(peer.port());
+    EXPECT_EQ(client.exchange(), row.bits == 0 ? 0u : DWORD{ERROR_WINHTTP_SECURE_FAILURE});
+    EXPECT_EQ(client.failures, row.bits == 0 ? std::vector<DWORD>{} : std::vector<DWORD>{row.bits});
+    client.request.reset();
+  }
+}
+
 } // namespace
 } // namespace sluice::test

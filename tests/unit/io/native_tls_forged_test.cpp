@@ -32,6 +32,8 @@ protected:
                                    test::counted_memory& memory);
 };
 
+class native_tls_forged_server : public test::native_tls_hostile_server {};
+
 std::string times(std::size_t count, const std::function<std::string()>& one) {
   std::string made;
   for (; count > 0; --count) {
@@ -41,12 +43,7 @@ std::string times(std::size_t count, const std::function<std::string()>& one) {
 }
 
 // RFC 5246 section 7.2.2. OpenSSL's own client ends when it is refused: this one goes on.
-TEST_P(native_tls_forged, each_wish_to_renegotiate_is_refused_with_a_warning) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_forged_server, each_wish_to_renegotiate_is_refused_with_a_warning) {
   raw_client peer = forging(0x0303);
   const std::string client_hello("\x01\x00\x00\x02\x03\x03", 6);
   peer.send_raw(in_order({forged_text(peer, "before"),
@@ -63,12 +60,7 @@ TEST_P(native_tls_forged, each_wish_to_renegotiate_is_refused_with_a_warning) {
   EXPECT_EQ(answers[0], static_cast<char>(alert_type));
 }
 
-TEST_P(native_tls_forged, empty_records_are_skipped_but_not_without_end) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_forged_server, empty_records_are_skipped_but_not_without_end) {
   for (const int version : test::tls_versions) {
     seen_.clear();
     raw_client peer = forging(version);
@@ -83,12 +75,7 @@ TEST_P(native_tls_forged, empty_records_are_skipped_but_not_without_end) {
   }
 }
 
-TEST_P(native_tls_forged, warnings_are_overlooked_but_not_without_end) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_forged_server, warnings_are_overlooked_but_not_without_end) {
   for (const int version : test::tls_versions) {
     seen_.clear();
     raw_client peer = forging(version);
@@ -279,6 +266,7 @@ TEST_P(native_tls_forged, a_client_refuses_to_renegotiate_and_goes_on) {
 }
 
 SLUICE_ON_BOTH_BACKENDS(native_tls_forged);
+SLUICE_ON_BOTH_BACKENDS(native_tls_forged_server);
 
 } // namespace
 } // namespace sluice

@@ -84,4 +84,13 @@ protected:
   std::vector<std::string> seen_;
 };
 
+/// The same with the server up from the beginning, what it receives in `seen_`.
+class native_tls_hostile_server : public native_tls_hostile {
+protected:
+  void SetUp() override {
+    collect();
+    serve_tls();
+  }
+};
+
 } // namespace sluice::test

@@ -29,13 +29,9 @@ using test::tls_test_identity;
 using test::to_bytes;
 
 using test::native_tls_hostile;
+using test::native_tls_hostile_server;
 
-TEST_P(native_tls_hostile, a_changed_byte_ends_the_connection_behind_what_came_before) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, a_changed_byte_ends_the_connection_behind_what_came_before) {
   for (const int version : test::tls_versions) {
     for (const std::size_t at : {0u, 1u, 3u, 4u, 5u, 9u, 20u, 29u}) {
       SCOPED_TRACE(testing::Message() << version << " byte " << at);
@@ -53,11 +49,7 @@ TEST_P(native_tls_hostile, a_changed_byte_ends_the_connection_behind_what_came_b
   }
 }
 
-TEST_P(native_tls_hostile, records_that_break_the_format_end_the_connection) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, records_that_break_the_format_end_the_connection) {
   const std::string garbage[] = {
       std::string("\x17\x03\x03\x48\x01", 5) + std::string(18433, 'x'), // longer than any record
       std::string("\x17\x03\x03\x00\x01x", 6),                          // too short to be sealed
@@ -76,12 +68,7 @@ TEST_P(native_tls_hostile, records_that_break_the_format_end_the_connection) {
   }
 }
 
-TEST_P(native_tls_hostile, an_alert_or_an_end_in_the_middle_of_a_record) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, an_alert_or_an_end_in_the_middle_of_a_record) {
   for (const int version : test::tls_versions) {
     for (const bool alert : {false, true}) {
       raw_client peer = upgraded(version);
@@ -99,12 +86,7 @@ TEST_P(native_tls_hostile, an_alert_or_an_end_in_the_middle_of_a_record) {
   EXPECT_TRUE(seen_.empty());
 }
 
-TEST_P(native_tls_hostile, a_record_that_comes_twice_or_too_early_is_refused) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, a_record_that_comes_twice_or_too_early_is_refused) {
   for (const int version : test::tls_versions) {
     for (const bool twice : {false, true}) {
       seen_.clear();
@@ -118,12 +100,7 @@ TEST_P(native_tls_hostile, a_record_that_comes_twice_or_too_early_is_refused) {
   }
 }
 
-TEST_P(native_tls_hostile, what_follows_close_notify_is_never_delivered) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, what_follows_close_notify_is_never_delivered) {
   for (const int version : test::tls_versions) {
     seen_.clear();
     raw_client peer = upgraded(version);
@@ -136,12 +113,7 @@ TEST_P(native_tls_hostile, what_follows_close_notify_is_never_delivered) {
   }
 }
 
-TEST_P(native_tls_hostile, renegotiation_is_refused_and_the_connection_goes_on) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, renegotiation_is_refused_and_the_connection_goes_on) {
   raw_client peer = upgraded(0x0303);
   peer.send_raw(peer.tls().renegotiation());
   // SSL_OP_NO_RENEGOTIATION answers with the warning no_renegotiation (RFC 5246 section 7.2.2),
@@ -156,7 +128,7 @@ TEST_P(native_tls_hostile, renegotiation_is_refused_and_the_connection_goes_on) 
   EXPECT_LT(rest.size(), 200u) << "an alert and no handshake";
 }
 
-TEST_P(native_tls_hostile, records_of_one_byte_bytes_alone_and_many_at_once) {
+TEST_P(native_tls_hostile_server, records_of_one_byte_bytes_alone_and_many_at_once) {
   std::string got;
   handler_.slice = [&](connection& c, const view& v) {
     got += text_of(v);
@@ -164,10 +136,6 @@ TEST_P(native_tls_hostile, records_of_one_byte_bytes_alone_and_many_at_once) {
       EXPECT_EQ(c.send(v.type(), bytes{}), error::none);
     }
   };
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
   for (const int version : test::tls_versions) {
     got.clear();
     raw_client peer = upgraded(version);
@@ -217,12 +185,7 @@ TEST_P(native_tls_hostile, key_updates_at_any_point_are_followed_and_answered) {
 
 // They cost more than data does, so that a connection that sends nothing else must not keep the
 // loop from the others.
-TEST_P(native_tls_hostile, records_without_data_count_in_the_budget_of_a_turn) {
-  collect();
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, records_without_data_count_in_the_budget_of_a_turn) {
   raw_client peer = upgraded(0x0304);
   std::string wire = sealed_text(peer, "before");
   constexpr unsigned updates = 2000;
@@ -236,11 +199,7 @@ TEST_P(native_tls_hostile, records_without_data_count_in_the_budget_of_a_turn) {
   EXPECT_GE(stats().turns_over_budget, updates / 32 / 2);
 }
 
-TEST_P(native_tls_hostile, frames_of_any_bytes_inside_valid_records_end_as_without_tls) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, frames_of_any_bytes_inside_valid_records_end_as_without_tls) {
   handler_.slice = [](connection& c, const view& v) { (void)c.send(v.type(), v.bytes()); };
   std::mt19937 source(20240607);
   const auto random = [&] { return static_cast<unsigned>(source()); };
@@ -269,11 +228,7 @@ TEST_P(native_tls_hostile, frames_of_any_bytes_inside_valid_records_end_as_witho
   }
 }
 
-TEST_P(native_tls_hostile, random_bytes_instead_of_records_never_get_through) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_hostile_server, random_bytes_instead_of_records_never_get_through) {
   std::mt19937 source(11);
   const auto random = [&] { return static_cast<unsigned>(source()); };
   for (unsigned round = 0; round < 100; ++round) {
@@ -343,6 +298,7 @@ TEST_P(native_tls_hostile, a_client_follows_tickets_and_key_updates_and_refuses_
 }
 
 SLUICE_ON_BOTH_BACKENDS(native_tls_hostile);
+SLUICE_ON_BOTH_BACKENDS(native_tls_hostile_server);
 
 } // namespace
 } // namespace sluice

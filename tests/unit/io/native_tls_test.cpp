@@ -81,11 +81,13 @@ protected:
   }
 };
 
-TEST_P(native_tls, both_ends_say_what_they_agreed_on) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+/// The same with the server up from the beginning.
+class native_tls_server : public native_tls {
+protected:
+  void SetUp() override { serve_tls(); }
+};
+
+TEST_P(native_tls_server, both_ends_say_what_they_agreed_on) {
   connection* const made = connect(client_tls());
   ASSERT_NE(made, nullptr);
   EXPECT_TRUE(pump([&] { return handler_.last != nullptr; }));
@@ -109,11 +111,7 @@ TEST_P(native_tls, both_ends_say_what_they_agreed_on) {
   EXPECT_EQ(stats().tls_handshakes, 2u);
 }
 
-TEST_P(native_tls, an_answer_of_an_older_size_is_filled_no_further) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_server, an_answer_of_an_older_size_is_filled_no_further) {
   connection* const made = connect(client_tls());
   ASSERT_NE(made, nullptr);
   tls_info info;
@@ -179,7 +177,7 @@ TEST_P(native_tls, certificates_come_from_files_too) {
   EXPECT_EQ(tls_config::make_client(theirs, client), error::tls_settings);
 }
 
-TEST_P(native_tls, a_client_refuses_what_a_browser_refuses) {
+TEST_P(native_tls_server, a_client_refuses_what_a_browser_refuses) {
   struct row {
     const char* what;
     test_identity identity;
@@ -201,10 +199,6 @@ TEST_P(native_tls, a_client_refuses_what_a_browser_refuses) {
       {"unknown authority", stranger.issue(), nullptr, fault::unknown_authority},
       {"missing intermediate", ca.issue_without_chain(), nullptr, fault::unknown_authority},
   };
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
   std::uint32_t seen = 0;
   client_.closed = [&](connection& c, const close_event&) {
     tls_info info;
@@ -247,7 +241,7 @@ TEST_P(native_tls, revoked_certificates_are_refused_when_lists_are_to_be_looked_
   EXPECT_NE(connect(client_tls(checking)), nullptr);
 }
 
-TEST_P(native_tls, client_certificates_are_ignored_requested_or_required) {
+TEST_P(native_tls_server, client_certificates_are_ignored_requested_or_required) {
   const test_identity good = tls_test_authority().issue({.extended_usage = "clientAuth"});
   const test_identity wrong_usage = tls_test_authority().issue();
   const test_ca stranger;
@@ -277,10 +271,6 @@ TEST_P(native_tls, client_certificates_are_ignored_requested_or_required) {
     seen = c.peer_certificate(der) != 0;
     return upgrade_decision::accept();
   };
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
   for (const tls_version version : {tls_version::tls1_2, tls_version::tls1_3}) {
     for (const row& at : rows) {
       SCOPED_TRACE(testing::Message() << static_cast<int>(version) << ' ' << (&at - rows));
@@ -343,11 +333,7 @@ TEST_P(native_tls, a_renewed_certificate_serves_new_connections_and_drops_none) 
   EXPECT_TRUE(handler_.endings.empty());
 }
 
-TEST_P(native_tls, sessions_are_resumed_unless_an_end_does_not_want_it) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_server, sessions_are_resumed_unless_an_end_does_not_want_it) {
   const auto resumed = [&](const tls_config& with) {
     connection* const made = connect(with);
     if (made == nullptr) {
@@ -437,11 +423,7 @@ TEST_P(native_tls, a_request_over_tls_that_stalls_is_answered_408) {
   EXPECT_TRUE(peer.tls().saw_close_notify());
 }
 
-TEST_P(native_tls, who_does_not_speak_tls_is_refused_and_so_is_who_does_where_none_is) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_server, who_does_not_speak_tls_is_refused_and_so_is_who_does_where_none_is) {
   raw_client plain(*this);
   plain.connect();
   plain.send_raw(raw_client::request());
@@ -461,11 +443,7 @@ TEST_P(native_tls, who_does_not_speak_tls_is_refused_and_so_is_who_does_where_no
   EXPECT_EQ(client_.endings.back().cause, error::tls_handshake);
 }
 
-TEST_P(native_tls, an_end_needs_close_notify_to_be_the_peers_word) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_server, an_end_needs_close_notify_to_be_the_peers_word) {
   for (const bool truncated : {false, true}) {
     raw_client peer = secure_peer();
     upgrade(peer);
@@ -482,11 +460,7 @@ TEST_P(native_tls, an_end_needs_close_notify_to_be_the_peers_word) {
   }
 }
 
-TEST_P(native_tls, a_closing_handshake_ends_with_close_notify) {
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
+TEST_P(native_tls_server, a_closing_handshake_ends_with_close_notify) {
   raw_client peer = secure_peer();
   upgrade(peer);
   peer.send(make_.close(1000, "bye"));
@@ -542,13 +516,9 @@ TEST_P(native_tls, keys_are_written_down_only_when_the_settings_ask_for_it) {
   ::unsetenv("SSLKEYLOGFILE");
 }
 
-TEST_P(native_tls, views_are_held_and_lent_as_without_tls) {
+TEST_P(native_tls_server, views_are_held_and_lent_as_without_tls) {
   std::vector<held_view> kept;
   handler_.slice = [&](connection&, const view& v) { kept.push_back(v.hold()); };
-  serve_tls();
-  if (!on_.is_open()) {
-    return;
-  }
   {
     raw_client peer = secure_peer();
     upgrade(peer);
@@ -599,6 +569,7 @@ TEST_P(native_tls, running_out_of_memory_ends_a_connection_and_no_other) {
 }
 
 SLUICE_ON_BOTH_BACKENDS(native_tls);
+SLUICE_ON_BOTH_BACKENDS(native_tls_server);
 
 } // namespace
 } // namespace sluice

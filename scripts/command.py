@@ -1,6 +1,7 @@
 """How a script of this folder ends: 0 or 1 as its main() says; 2 and one sentence for what its user
 can put right; 128 + N for a signal. Whatever it has started ends first."""
 
+import argparse
 import contextlib
 import errno
 import os
@@ -15,6 +16,18 @@ ERRNOS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 class Refusal(Exception):
     """One sentence that says what to do; exit code 2."""
+
+
+class Arguments(argparse.ArgumentParser):
+    """The script's own `doc` is its help; what it does not know it refuses by a sentence, without a
+    page of usage before that."""
+
+    def __init__(self, doc):
+        super().__init__(usage=doc.split("\n\n")[1].removeprefix("Usage: "),
+                         description=doc.splitlines()[0])
+
+    def error(self, message):
+        raise Refusal(f"{message}; --help shows what there is")
 
 
 started = []  # every child; those that still run end with the script

@@ -61,6 +61,8 @@ class ProfileTest(ScriptTest):
     def test_bad_input(self):
         self.refused(self.profile("125", "126"), "profile", "'126'", "c1000")
         self.refused(self.profile("--seconds", 0), "profile", "--seconds")
+        self.refused(self.profile("--seconds", "long"), "profile", "--seconds", "'long'")
+        self.refused(self.profile("--backend", "kqueue"), "profile", "--backend", "epoll")
         self.refused(script("profile", "--build", self.folder), "profile", "without --build")
         self.refused(self.profile(PATH=str(self.folder)), "profile", "linux-perf")
 
@@ -128,17 +130,19 @@ class ProfileTest(ScriptTest):
 class OthersTest(ScriptTest):
     def test_test_bad_input(self):
         for words in (["--preset", "fast"], ["--preset"], ["--jobs", "x"], ["--jobs", "0"],
-                      ["--kernel", "avx3"], ["--kernel"], ["--filter"]):
+                      ["--kernel", "avx3"], ["--kernel"], ["--filter"], ["--presets"]):
             self.refused(shell("test", "--no-install", *words), "test", *words)
 
     def test_demo_bad_input(self):
         for words in (["--seconds", "1.2.3"], ["--seconds", "."], ["--seconds", "0"],
-                      ["--seconds"], ["--messages", "1.5"], ["--messages", "0"]):
+                      ["--seconds"], ["--messages", "1.5"], ["--messages", "0"],
+                      ["--peer", "perl"], ["--peer"], ["--backend", "kqueue"], ["--lives"]):
             self.refused(shell("demo", "--no-install", *words), "demo", *words)
 
     def test_fuzz_bad_input(self):
         self.refused(script("fuzz", "nothing_fuzz"), "fuzz", "'nothing_fuzz'", "receive_fuzz")
         self.refused(script("fuzz", "--seconds", 0), "fuzz", "--seconds")
+        self.refused(script("fuzz", "--seconds", "long"), "fuzz", "--seconds", "'long'")
         with tempfile.TemporaryDirectory() as empty:
             self.refused(script("fuzz", "receive_fuzz", PATH=empty), "fuzz", "apt-get")
         self.assertIn("receive_fuzz\n", script("fuzz", "--list").stdout)
@@ -158,6 +162,11 @@ class OthersTest(ScriptTest):
             done = script("soak", "--program", liar, "--seconds", 1)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("FAILED", done.stdout)
+
+    def test_plot_bad_input(self):
+        # Whether there is something to draw with or not.
+        self.refused(script("plot", "squares"), "plot", "'squares'", "round-trips")
+        self.refused(script("plot"), "plot", "what", "--help")
 
     def test_plot(self):
         python = next((one for one in (sys.executable, "/usr/bin/python3") if subprocess.run(

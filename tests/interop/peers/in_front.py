@@ -3,9 +3,17 @@ and end it when they are told to end."""
 
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
+
+
+def free_port():
+    """One that was free a moment ago; whoever takes it may be too late, and tries another."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def start_python_server(environment):

@@ -47,12 +47,6 @@ http {{
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def answers(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -69,7 +63,7 @@ def main():
     server, behind = in_front.start_python_server(plain)
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(5):  # somebody else may have taken the port meanwhile
-            port = free_port()
+            port = in_front.free_port()
             pathlib.Path(folder, "nginx.conf").write_text(CONFIGURATION.format(
                 folder=folder, port=port, certificate=certificate, key=key,
                 behind=behind))

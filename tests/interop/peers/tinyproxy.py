@@ -8,18 +8,11 @@ Prints "port <number>", then one line "CONNECT <host>:<port>" per tunnel that wa
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 
 import in_front
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def start(folder, port, user):
@@ -53,7 +46,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         process = None
         for _ in range(10):
-            port = free_port()
+            port = in_front.free_port()
             process = start(folder, port, user)
             if process:
                 break

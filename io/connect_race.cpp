@@ -15,14 +15,6 @@
 #include <utility>
 
 namespace sluice::io {
-namespace {
-
-constexpr std::chrono::milliseconds stagger{250}; // RFC 8305 section 5
-
-// More addresses than this are not tried; a name with so many is a mistake or an attack.
-constexpr std::size_t max_addresses = 32;
-
-} // namespace
 
 bool connect_race::start(event_loop& home, native_connection& asker, addrinfo* addresses) noexcept {
   connect_race* const made = memory::create<connect_race>(home, asker, addresses);
@@ -35,7 +27,7 @@ bool connect_race::start(event_loop& home, native_connection& asker, addrinfo* a
 }
 
 connect_race::connect_race(event_loop& home, native_connection& asker, addrinfo* addresses) noexcept
-    : home_(home), asker_(&asker), addresses_(addresses), cursors_{addresses, addresses} {
+    : home_(home), asker_(&asker), addresses_(addresses), order_(addresses) {
   stagger_.context = this;
   stagger_.on_expiry = [](timer& due) noexcept {
     static_cast<connect_race*>(due.context)->start_next();
@@ -44,24 +36,6 @@ connect_race::connect_race(event_loop& home, native_connection& asker, addrinfo*
 
 connect_race::~connect_race() {
   ::freeaddrinfo(addresses_);
-}
-
-// RFC 8305 section 4: alternate the families, starting with that of the first address, and keep the
-// order within each.
-const addrinfo* connect_race::next_address() noexcept {
-  for (int tried = 0; tried < 2; ++tried) {
-    const std::size_t mine = turn_;
-    turn_ ^= 1u;
-    const addrinfo*& at = cursors_[mine];
-    while (at != nullptr && ((at->ai_family == addresses_->ai_family) != (mine == 0) ||
-                             at->ai_addrlen > sizeof(sockaddr_storage))) {
-      at = at->ai_next;
-    }
-    if (at != nullptr) {
-      return std::exchange(at, at->ai_next);
-    }
-  }
-  return nullptr;
 }
 
 error connect_race::start_attempt(const addrinfo& to) noexcept {
@@ -96,15 +70,10 @@ error connect_race::start_attempt(const addrinfo& to) noexcept {
 
 void connect_race::start_next() noexcept {
   home_.timers().cancel(stagger_);
-  while (started_ < max_addresses) {
-    const addrinfo* const to = next_address();
-    if (to == nullptr) {
-      break;
-    }
-    ++started_;
+  while (const addrinfo* const to = order_.next()) {
     const error failed = start_attempt(*to);
     if (failed == error::none) {
-      home_.timers().arm(stagger_, home_.now(), stagger);
+      home_.timers().arm(stagger_, home_.now(), connect_stagger);
       return;
     }
     failed_ = failed;

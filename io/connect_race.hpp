@@ -2,12 +2,11 @@
 
 #include "core/error.hpp"
 #include "core/memory.hpp"
+#include "io/address_order.hpp"
 #include "io/operation.hpp"
 #include "io/timer_wheel.hpp"
 
 #include <netdb.h>
-
-#include <cstddef>
 
 namespace sluice::io {
 
@@ -15,9 +14,9 @@ class event_loop;
 class native_connection;
 
 /// How a client of an event loop gets its socket: the addresses of a host race, both families in
-/// turn, the next one 250 ms after the last or as soon as one has failed (RFC 8305); the first that
-/// answers wins. Lives until the kernel is done with its last attempt, which may be after the
-/// connection that asked and is at the latest when the backend of the loop goes.
+/// turn, one started after the other (io/address_order.hpp); the first that answers wins. Lives
+/// until the kernel is done with its last attempt, which may be after the connection that asked and
+/// is at the latest when the backend of the loop goes.
 class connect_race {
 public:
   /// Takes over `addresses`, which is not empty. The asker is told by connected() or
@@ -41,7 +40,6 @@ private:
   ~connect_race();
   template <typename T> friend void memory::destroy(T*) noexcept;
 
-  [[nodiscard]] const addrinfo* next_address() noexcept;
   [[nodiscard]] error start_attempt(const addrinfo& to) noexcept;
   void start_next() noexcept;
   void settle(attempt& ended) noexcept;
@@ -50,9 +48,7 @@ private:
   event_loop& home_;
   native_connection* asker_; // nullptr: told, or called off
   addrinfo* addresses_;
-  const addrinfo* cursors_[2]; // of the first address's family, and of the others
-  std::size_t turn_ = 0;
-  std::size_t started_ = 0;
+  address_order order_;
   attempt* attempts_ = nullptr; // the kernel's
   error failed_ = error::cannot_connect;
   timer stagger_;

@@ -1,6 +1,7 @@
 #include "io/connector.hpp"
 
 #include "core/memory.hpp"
+#include "io/address_order.hpp"
 #include "io/resolver.hpp"
 #include "io/system_error.hpp"
 
@@ -16,11 +17,6 @@
 
 namespace sluice::io {
 namespace {
-
-constexpr std::chrono::milliseconds stagger{250}; // RFC 8305 section 5
-
-// More addresses than this are not tried; a name with so many is a mistake or an attack.
-constexpr std::size_t max_addresses = 32;
 
 struct attempt {
   connect_op op;
@@ -86,38 +82,21 @@ private:
 };
 
 bool race::add_addresses(const addrinfo* first) noexcept {
-  std::size_t total = 0;
-  for (const addrinfo* at = first; at != nullptr && total < max_addresses; at = at->ai_next) {
-    ++total;
+  std::size_t room = 0;
+  for (const addrinfo* at = first; at != nullptr && room < max_connect_addresses;
+       at = at->ai_next) {
+    ++room;
   }
-  attempts_ = static_cast<attempt*>(memory::allocate(total * sizeof(attempt)));
+  attempts_ = static_cast<attempt*>(memory::allocate(room * sizeof(attempt)));
   if (attempts_ == nullptr) {
     return false;
   }
-  // RFC 8305 section 4: alternate the families, starting with that of the first address, and keep
-  // the order within each.
-  const int first_family = first != nullptr ? first->ai_family : AF_UNSPEC;
-  const addrinfo* lists[2] = {first, first};
-  std::size_t turn = 0;
-  for (std::size_t missed = 0; count_ < total && missed < 2; turn ^= 1U) {
-    const addrinfo*& at = lists[turn];
-    while (at != nullptr && (at->ai_family == first_family) != (turn == 0)) {
-      at = at->ai_next;
-    }
-    if (at == nullptr) {
-      ++missed;
-      continue;
-    }
-    missed = 0;
-    if (at->ai_addrlen <= sizeof(sockaddr_storage)) {
-      attempt* const made = ::new (static_cast<void*>(&attempts_[count_])) attempt;
-      std::memcpy(&made->op.address, at->ai_addr, at->ai_addrlen);
-      made->op.address_bytes = at->ai_addrlen;
-      ++count_;
-    } else {
-      --total;
-    }
-    at = at->ai_next;
+  address_order ordered(first);
+  while (const addrinfo* const at = ordered.next()) {
+    attempt* const made = ::new (static_cast<void*>(&attempts_[count_])) attempt;
+    std::memcpy(&made->op.address, at->ai_addr, at->ai_addrlen);
+    made->op.address_bytes = at->ai_addrlen;
+    ++count_;
   }
   return true;
 }
@@ -158,7 +137,7 @@ void race::start_next() noexcept {
   // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): called while started_ < count_
   attempt& next = attempts_[started_++];
   const time_point now = on_.io().now();
-  start_next_at_ = now + stagger;
+  start_next_at_ = now + connect_stagger;
   const int fd =
       ::socket(next.op.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
   if (fd < 0) {

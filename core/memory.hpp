@@ -57,6 +57,8 @@ template <typename T, typename... Args>
 /// `ok()` turns false, later appends do nothing, and the caller checks once at the end.
 template <typename T> class growable {
   static_assert(std::is_trivially_copyable_v<T>);
+  // NOLINTNEXTLINE(bugprone-sizeof-expression): T may well be a pointer
+  static constexpr std::size_t element_bytes = sizeof(T);
 
 public:
   growable() noexcept = default;
@@ -94,17 +96,17 @@ public:
     if (capacity <= capacity_) {
       return ok_;
     }
-    if (!ok_ || capacity > SIZE_MAX / sizeof(T)) {
+    if (!ok_ || capacity > SIZE_MAX / element_bytes) {
       ok_ = false;
       return false;
     }
-    T* grown = static_cast<T*>(allocate(capacity * sizeof(T)));
+    T* grown = static_cast<T*>(allocate(capacity * element_bytes));
     if (grown == nullptr) {
       ok_ = false;
       return false;
     }
     if (count_ != 0) {
-      std::memcpy(static_cast<void*>(grown), data_, count_ * sizeof(T));
+      std::memcpy(static_cast<void*>(grown), data_, count_ * element_bytes);
     }
     release(data_);
     data_ = grown;
@@ -117,7 +119,7 @@ public:
       return false;
     }
     if (count != 0) {
-      std::memcpy(static_cast<void*>(data_ + count_), values, count * sizeof(T));
+      std::memcpy(static_cast<void*>(data_ + count_), values, count * element_bytes);
       count_ += count;
     }
     return true;
@@ -128,7 +130,7 @@ public:
   /// Drops `count` elements from the front; cost linear in what remains.
   void remove_prefix(std::size_t count) noexcept {
     count_ -= count;
-    std::memmove(static_cast<void*>(data_), data_ + count, count_ * sizeof(T));
+    std::memmove(static_cast<void*>(data_), data_ + count, count_ * element_bytes);
   }
   void resize_down(std::size_t count) noexcept { count_ = count; }
   void clear() noexcept {

@@ -203,6 +203,7 @@ void native_connection::flush() noexcept {
   if (tls_ != nullptr) {
     seal();
   }
+  // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): only non-null after the comparison
   block* const due = tls_ != nullptr ? tls_->sealed : first_out_;
   if (due == nullptr || state_ == connection_state::closed) {
     return;

@@ -47,7 +47,7 @@ error uring_backend::create(const backend_settings& settings, buffer_pool& buffe
   if (const error e = fresh->set_up(settings); e != error::none) {
     return e;
   }
-  made.reset(fresh.release());
+  made = std::move(fresh);
   return error::none;
 }
 
@@ -92,7 +92,7 @@ error uring_backend::set_up(const backend_settings& settings) noexcept {
 
 error uring_backend::set_up_buffers(buffer_class of, std::uint32_t entries) noexcept {
   posted_ring& made = posted_[index_of(of)];
-  made.places = static_cast<buffer**>(memory::allocate(entries * sizeof(buffer*)));
+  made.places = static_cast<buffer**>(memory::allocate(entries * sizeof(void*)));
   if (made.places == nullptr) {
     return error::no_memory;
   }

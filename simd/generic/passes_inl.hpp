@@ -41,7 +41,7 @@ struct pass_range {
 };
 
 /// From so many vectors on, stores are aligned, at the price of one more.
-constexpr std::size_t aligned_from_vectors = 16;
+inline constexpr std::size_t aligned_from_vectors = 16;
 
 template <class Bytes, pass_kind Kind> class pass {
 public:

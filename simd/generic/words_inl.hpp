@@ -15,7 +15,7 @@
 namespace sluice::simd {
 namespace {
 
-constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
+inline constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
 
 template <class Word> SLUICE_INLINE Word load_word(const std::byte* p) noexcept {
   Word word;

@@ -96,6 +96,8 @@ const char* to_string(error e) noexcept {
     return "TLS handshake failed";
   case error::tls_record:
     return "broken TLS record or TLS alert";
+  case error::cannot_listen:
+    return "address in use, not of this machine, or not allowed";
   }
   return "unknown error"; // a value outside the enumeration
 }

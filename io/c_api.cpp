@@ -70,6 +70,7 @@ static_assert(static_cast<int>(error::tls_settings) == SLUICE_ERROR_TLS_SETTINGS
 static_assert(static_cast<int>(error::tls_certificate) == SLUICE_ERROR_TLS_CERTIFICATE);
 static_assert(static_cast<int>(error::tls_handshake) == SLUICE_ERROR_TLS_HANDSHAKE);
 static_assert(static_cast<int>(error::tls_record) == SLUICE_ERROR_TLS_RECORD);
+static_assert(static_cast<int>(error::cannot_listen) == SLUICE_ERROR_CANNOT_LISTEN);
 
 // The structs of counters are the C++ ones, member by member.
 static_assert(sizeof(sluice_loop_stats) == sizeof(loop_stats));

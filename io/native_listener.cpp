@@ -26,7 +26,7 @@ error listen_error(int number) noexcept {
   case EADDRINUSE:
   case EADDRNOTAVAIL:
   case EACCES:
-    return error::cannot_connect;
+    return error::cannot_listen;
   default:
     return error_from_errno(number);
   }

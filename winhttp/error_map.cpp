@@ -69,6 +69,7 @@ DWORD to_win32(error e) noexcept {
   case error::would_block:
   case error::invalid_argument:
   case error::invalid_state:
+  case error::cannot_listen:
     return ERROR_WINHTTP_INTERNAL_ERROR;
   }
   return ERROR_WINHTTP_INTERNAL_ERROR;

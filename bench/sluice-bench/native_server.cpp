@@ -29,7 +29,7 @@ failure explain_open(sluice::error e, const server_settings& settings) {
 }
 
 failure explain_listen(sluice::error e, const std::string& where) {
-  if (e == sluice::error::cannot_connect) {
+  if (e == sluice::error::cannot_listen) {
     return failure(where + " is in use or not an address of this machine; choose another --port, "
                            "or 0 for a free one",
                    exit_bad_use);

@@ -5,8 +5,16 @@
  * sluice/loop.hpp, connection.hpp, handler.hpp and view.hpp, which say what each call does in full;
  * here stands what differs. C11.
  *
- * Structs that may grow start with their size: fill them with their _init function, or set
- * size_bytes to sizeof and the rest to zero.
+ * Threads: what belongs to a loop is for the thread that created it. Any thread may call
+ * sluice_error_text, sluice_loop_stop, sluice_loop_post, sluice_held_bytes and sluice_held_release,
+ * and what makes and destroys a handler or a sluice_tls. Nothing blocks but sluice_loop_run.
+ *
+ * Pointers must not be NULL unless their comment allows it. Strings and bytes that are passed in
+ * are copied or used up by the call, with one exception: sluice_answer.
+ *
+ * Structs that may grow start with their size. Those of settings are filled by their _init function
+ * first: zero in a member is a value of its own there, not the default. In sluice_callbacks and the
+ * structs that the library fills, set size_bytes to sizeof and the rest to zero.
  */
 
 #include "sluice/export.h"
@@ -74,6 +82,7 @@ typedef enum sluice_error {
   SLUICE_ERROR_TLS_CERTIFICATE,
   SLUICE_ERROR_TLS_HANDSHAKE,
   SLUICE_ERROR_TLS_RECORD,
+  SLUICE_ERROR_CANNOT_LISTEN,
 } sluice_error;
 
 /* A short English sentence; static storage. Any thread. */
@@ -93,7 +102,8 @@ typedef enum sluice_delivery {
   SLUICE_DELIVER_BUFFERS
 } sluice_delivery;
 
-/* sluice::loop_settings. */
+/* sluice::loop_settings: what each member does, and what 0 means in it, stands there. `log` gets
+   the lines of all levels. */
 typedef struct sluice_loop_settings {
   size_t size_bytes;
   sluice_backend backend;
@@ -184,7 +194,8 @@ SLUICE_EXPORT void sluice_tls_destroy(sluice_tls* tls);
 
 /* ---- callbacks ---- */
 
-/* A piece of a message, lent for the callback. */
+/* A piece of a message, lent for the callback; of on_received: the filled front part of the buffer
+   that was passed to sluice_connection_receive_into, which is the caller's again. */
 typedef struct sluice_view {
   const uint8_t* bytes;
   size_t size_bytes;
@@ -208,11 +219,13 @@ typedef struct sluice_close_event {
   uint8_t opened;
   uint8_t clean;
   sluice_error cause;
-  const char* reason; /* UTF-8, not NUL-terminated */
+  const char* reason; /* the peer's, UTF-8, not NUL-terminated; lent for the callback */
   size_t reason_bytes;
 } sluice_close_event;
 
-/* sluice::connection_handler; a NULL member does nothing (or accepts). */
+/* sluice::connection_handler; a NULL member does nothing (or accepts). All run on the loop's
+   thread, and what they are given is lent for the callback; `context` is that of
+   sluice_handler_create. */
 typedef struct sluice_callbacks {
   size_t size_bytes;
   void (*on_upgrade)(void* context, sluice_connection* asking, const sluice_request* request,
@@ -234,24 +247,28 @@ typedef struct sluice_callbacks {
    loop. */
 SLUICE_EXPORT sluice_handler* sluice_handler_create(const sluice_callbacks* callbacks,
                                                     void* context);
-SLUICE_EXPORT void sluice_handler_destroy(sluice_handler* handler);
+SLUICE_EXPORT void sluice_handler_destroy(sluice_handler* handler); /* NULL is fine */
 
 /* ---- loop ---- */
 
 /* `settings` may be NULL. */
 SLUICE_EXPORT sluice_error sluice_loop_create(const sluice_loop_settings* settings,
                                               sluice_loop** made);
+/* On the loop's thread. Ends what is open, with on_close each. NULL is fine. */
 SLUICE_EXPORT void sluice_loop_destroy(sluice_loop* loop);
 SLUICE_EXPORT sluice_error sluice_loop_run(sluice_loop* loop);
 /* Any thread, async-signal-safe. The loop must be there until this has returned, and run may return
    before it. */
 SLUICE_EXPORT void sluice_loop_stop(sluice_loop* loop);
 SLUICE_EXPORT int sluice_loop_descriptor(const sluice_loop* loop);
+/* At most `budget` turns, 16 by default in C++. How long to wait for the descriptor at most, in
+   milliseconds; -1: only the descriptor counts. */
 SLUICE_EXPORT int sluice_loop_run_ready(sluice_loop* loop, size_t budget);
 SLUICE_EXPORT sluice_error sluice_loop_post(sluice_loop* loop, void (*task)(void* context),
                                             void* context); /* any thread */
 
-/* `address` NULL: 127.0.0.1. `settings` NULL: defaults. */
+/* `address` NULL: 127.0.0.1. `settings` NULL: defaults. `made` may be NULL, here and below; a
+   listener lives until sluice_listener_close or the end of the loop. */
 SLUICE_EXPORT sluice_error sluice_loop_listen(sluice_loop* loop, const char* address, uint16_t port,
                                               int reuse_port,
                                               const sluice_connection_settings* settings,
@@ -262,12 +279,15 @@ SLUICE_EXPORT sluice_error sluice_listener_replace_tls(sluice_listener* listener
                                                        const sluice_tls* replacement);
 SLUICE_EXPORT void sluice_listener_close(sluice_listener* listener);
 
+/* `already_read` may be NULL with 0. Owns `fd` from here on if it returns SLUICE_OK. Use `*made` in
+   this turn of the loop only; a handshake that fails ends it without a callback. */
 SLUICE_EXPORT sluice_error sluice_loop_adopt(sluice_loop* loop, int fd, const uint8_t* already_read,
                                              size_t already_read_bytes,
                                              const sluice_connection_settings* settings,
                                              sluice_handler* handler, sluice_connection** made);
 
-/* `subprotocols` and `header_lines` may be NULL. */
+/* `subprotocols`, separated by commas, and `header_lines`, each "Name: value\r\n", may be NULL; an
+   Origin is one of those. `settings` NULL: defaults. `*made` lives until on_close has returned. */
 SLUICE_EXPORT sluice_error sluice_loop_connect(sluice_loop* loop, const char* host, uint16_t port,
                                                const char* target, const char* subprotocols,
                                                const char* header_lines,
@@ -301,9 +321,11 @@ SLUICE_EXPORT void sluice_connection_pause_reading(sluice_connection* connection
 SLUICE_EXPORT void sluice_connection_resume_reading(sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_set_delivery(sluice_connection* connection,
                                                   sluice_delivery how);
+/* `to` must stay until on_received or on_close. */
 SLUICE_EXPORT sluice_error sluice_connection_receive_into(sluice_connection* connection, void* to,
                                                           size_t size_bytes);
 SLUICE_EXPORT uint64_t sluice_connection_id(const sluice_connection* connection);
+/* NUL-terminated, cut to the room there is; the number of bytes before the NUL. */
 SLUICE_EXPORT size_t sluice_connection_peer_address(const sluice_connection* connection, char* to,
                                                     size_t size_bytes);
 /* sluice::tls_info. */

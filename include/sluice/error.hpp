@@ -67,6 +67,8 @@ enum class error : std::uint8_t {
   tls_certificate, // the peer's certificate is not good enough; the faults tell why
   tls_handshake,   // no common version or cipher, an alert, or not TLS at all
   tls_record,      // bad MAC, malformed record or an alert after the handshake
+
+  cannot_listen, // the address is in use, not of this machine, or not allowed to this process
 };
 
 /// A short English sentence for logs and tests; static storage.

@@ -86,7 +86,7 @@ public:
 
   /// Starts to accept. `handler` serves the connections that come in. `made` lives until it is
   /// closed or the loop is; may be ignored.
-  /// @return none; invalid_argument (address); cannot_connect (address in use or not ours);
+  /// @return none; invalid_argument (address); cannot_listen (in use, not ours, not allowed);
   ///         out_of_descriptors; no_memory; system.
   error listen(const listen_settings& settings, connection_handler& handler,
                listener*& made) noexcept;
@@ -95,6 +95,8 @@ public:
   /// it. `already_read`: what has been read from it so far (copied), from the first byte of the
   /// request on; may hold the whole request and frames behind it. Owns `fd` from here on if it
   /// returns none. The handshake time-out starts now. Callbacks start in the next turn.
+  /// `made` is for what is set before them (user_data, handler): a handshake that fails, or that
+  /// on_upgrade refuses, ends it without a callback.
   /// @return none; invalid_argument (not a stream socket); no_memory; system.
   error adopt(int fd, std::span<const std::byte> already_read, const connection_settings& settings,
               connection_handler& handler, connection*& made) noexcept;

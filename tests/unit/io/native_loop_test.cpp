@@ -267,7 +267,7 @@ TEST_P(native_loop, several_loops_share_a_port_and_a_closed_listener_lets_go_of_
   EXPECT_EQ(second->port(), settings.port);
   settings.reuse_port = false;
   listener* third = nullptr;
-  EXPECT_EQ(on_.listen(settings, handler_, third), error::cannot_connect);
+  EXPECT_EQ(on_.listen(settings, handler_, third), error::cannot_listen);
   second->close();
   listener_->close();
   for (int i = 0; i < 10; ++i) {

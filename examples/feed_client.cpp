@@ -196,11 +196,13 @@ std::jthread close_on_signal(HINTERNET socket) {
   });
 }
 
+bool is_websocket_url(const std::string& url) {
+  return url.rfind("ws://", 0) == 0 || url.rfind("wss://", 0) == 0;
+}
+
 int run(std::string url, std::size_t buffer_bytes, const std::string& authority) {
   // WinHTTP knows http and https only; its programs rewrite ws and wss themselves.
-  if (url.rfind("ws://", 0) == 0 || url.rfind("wss://", 0) == 0) {
-    url.replace(0, 2, "http");
-  }
+  url.replace(0, 2, "http");
   const std::wstring wide_url(url.begin(), url.end());
   URL_COMPONENTS parts = {};
   parts.dwStructSize = sizeof(parts);
@@ -283,7 +285,12 @@ int main(int argc, char** argv) {
   std::string backend = "auto";
   std::string authority;
   std::size_t buffer_bytes = 65536;
-  options.add_option("url", url, "ws:// or wss://host:port/path of a feed server")->required();
+  options.add_option("url", url, "ws:// or wss://host:port/path of a feed server")
+      ->required()
+      ->check([](const std::string& given) {
+        return is_websocket_url(given) ? std::string()
+                                       : "'" + given + "' is not a ws:// or wss:// URL";
+      });
   options.add_option("--ca", authority, "PEM file of the certificates to trust with wss://")
       ->check(CLI::ExistingFile);
   options.add_option("--backend", backend, "what serves the socket")
@@ -292,7 +299,11 @@ int main(int argc, char** argv) {
   options.add_option("--buffer", buffer_bytes, "bytes offered to each receive")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
-  CLI11_PARSE(options, argc, argv);
+  try {
+    options.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return options.exit(wrong) == 0 ? 0 : 2;
+  }
 
   if (backend != "auto") {
     setenv("SLUICE_BACKEND", backend.c_str(), 1);

@@ -1,10 +1,12 @@
-// An echo server in thirty lines. Run it, then talk to it with any WebSocket client:
+// An echo server. Run it, then talk to it with any WebSocket client:
 //   ./native_echo 9001 &
 //   /usr/bin/python3 -m websockets ws://127.0.0.1:9001/
 #include <sluice/sluice.hpp>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
+#include <string_view>
 
 namespace {
 
@@ -16,6 +18,12 @@ class echo final : public sluice::connection_handler {
   }
 };
 
+// False unless `text` is a number up to 65535 and nothing else.
+bool read_port(std::string_view text, std::uint16_t& port) {
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return failed == std::errc() && end == text.data() + text.size();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -23,7 +31,10 @@ int main(int argc, char** argv) {
   sluice::loop loop;
   sluice::listener* listener = nullptr;
   sluice::listen_settings settings;
-  settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  if (argc > 1 && !read_port(argv[1], settings.port)) {
+    std::fprintf(stderr, "native_echo: '%s' is no port\n", argv[1]);
+    return 2;
+  }
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = loop.open();
   if (failed == sluice::error::none) {

@@ -8,9 +8,11 @@
 #include <sluice/sluice.hpp>
 
 #include <atomic>
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
+#include <string_view>
 
 namespace {
 
@@ -33,11 +35,22 @@ int fail(const char* what, sluice::error why) {
   return 1;
 }
 
+// False unless `text` is a number up to 65535 and nothing else.
+bool read_port(std::string_view text, std::uint16_t& port) {
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return failed == std::errc() && end == text.data() + text.size();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
     std::fprintf(stderr, "usage: native_echo_tls <certificate.pem> <key.pem> [port]\n");
+    return 2;
+  }
+  sluice::listen_settings settings;
+  if (argc > 3 && !read_port(argv[3], settings.port)) {
+    std::fprintf(stderr, "native_echo_tls: '%s' is no port\n", argv[3]);
     return 2;
   }
   sluice::tls_settings files;
@@ -47,8 +60,6 @@ int main(int argc, char** argv) {
   echo handler; // before the loop, which it must outlive
   sluice::loop loop;
   sluice::listener* listener = nullptr;
-  sluice::listen_settings settings;
-  settings.port = static_cast<std::uint16_t>(argc > 3 ? std::atoi(argv[3]) : 0);
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = sluice::tls_config::make_server(files, settings.connection.tls);
   if (failed != sluice::error::none) {

@@ -8,8 +8,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <string_view>
 
@@ -47,6 +48,12 @@ bool add(int epoll, int fd) {
   return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+// False unless `text` is a number up to 65535 and nothing else.
+bool read_port(std::string_view text, std::uint16_t& port) {
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return failed == std::errc() && end == text.data() + text.size();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -54,17 +61,27 @@ int main(int argc, char** argv) {
   sluice::loop loop;
   sluice::listener* listener = nullptr;
   sluice::listen_settings settings;
-  settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  if (argc > 1 && !read_port(argv[1], settings.port)) {
+    std::fprintf(stderr, "native_embed_epoll: '%s' is no port\n", argv[1]);
+    return 2;
+  }
   settings.connection.take = sluice::delivery::messages;
-  if (loop.open() != sluice::error::none ||
-      loop.listen(settings, room, listener) != sluice::error::none) {
-    std::fprintf(stderr, "cannot listen\n");
+  sluice::error failed = loop.open();
+  if (failed == sluice::error::none) {
+    failed = loop.listen(settings, room, listener);
+  }
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_embed_epoll: %s\n", sluice::to_string(failed));
     return 1;
   }
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  if (epoll < 0 || !add(epoll, loop.descriptor()) || !add(epoll, STDIN_FILENO)) {
-    std::perror("epoll");
+  if (epoll < 0 || !add(epoll, loop.descriptor())) {
+    std::perror("native_embed_epoll: epoll");
     return 1;
+  }
+  if (!add(epoll, STDIN_FILENO)) { // epoll knows no files
+    std::perror("native_embed_epoll: standard input must be a terminal or a pipe");
+    return 2;
   }
   std::printf("listening on port %u\n", static_cast<unsigned>(listener->port()));
   std::fflush(stdout);

@@ -6,9 +6,11 @@
 
 #include <uv.h>
 
+#include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
+#include <string_view>
 
 namespace {
 
@@ -54,6 +56,12 @@ struct embedded {
   }
 };
 
+// False unless `text` is a number up to 65535 and nothing else.
+bool read_port(std::string_view text, std::uint16_t& port) {
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return failed == std::errc() && end == text.data() + text.size();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -61,12 +69,22 @@ int main(int argc, char** argv) {
   embedded inside;
   sluice::listener* listener = nullptr;
   sluice::listen_settings settings;
-  settings.port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0);
+  if (argc > 1 && !read_port(argv[1], settings.port)) {
+    std::fprintf(stderr, "native_embed_libuv: '%s' is no port\n", argv[1]);
+    return 2;
+  }
   settings.connection.take = sluice::delivery::messages;
   uv_loop_t* const uv = uv_default_loop();
-  if (inside.loop.open() != sluice::error::none ||
-      inside.loop.listen(settings, handler, listener) != sluice::error::none || !inside.start(uv)) {
-    std::fprintf(stderr, "cannot start\n");
+  sluice::error failed = inside.loop.open();
+  if (failed == sluice::error::none) {
+    failed = inside.loop.listen(settings, handler, listener);
+  }
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_embed_libuv: %s\n", sluice::to_string(failed));
+    return 1;
+  }
+  if (!inside.start(uv)) {
+    std::fprintf(stderr, "native_embed_libuv: libuv cannot watch the loop\n");
     return 1;
   }
   std::printf("listening on port %u\n", static_cast<unsigned>(listener->port()));

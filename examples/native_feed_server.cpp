@@ -238,15 +238,23 @@ int main(int argc, char** argv) {
   std::uint16_t port = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word == "--certificate" && i + 1 < argc) {
+    if ((word == "--certificate" || word == "--key") && i + 1 == argc) {
+      std::fprintf(stderr, "native_feed_server: %s wants a file\n", argv[i]);
+      return 2;
+    }
+    if (word == "--certificate") {
       files.certificate_file = argv[++i];
-    } else if (word == "--key" && i + 1 < argc) {
+    } else if (word == "--key") {
       files.private_key_file = argv[++i];
     } else if (const auto read = std::from_chars(word.data(), word.data() + word.size(), port);
                read.ec != std::errc() || read.ptr != word.data() + word.size()) {
       std::fprintf(stderr, "native_feed_server: '%s' is no port\n", argv[i]);
       return 2;
     }
+  }
+  if ((files.certificate_file == nullptr) != (files.private_key_file == nullptr)) {
+    std::fprintf(stderr, "native_feed_server: --certificate and --key go together\n");
+    return 2;
   }
   doorman handler; // before the loop, which it must outlive
   sluice::loop loop;

@@ -84,7 +84,11 @@ int main(int argc, char** argv) {
   options.add_option("--megabytes", megabytes, "bytes per turn, in MB")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  CLI11_PARSE(options, argc, argv);
+  try {
+    options.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return options.exit(wrong) == 0 ? 0 : 2;
+  }
   if (backend != "auto") {
     setenv("SLUICE_BACKEND", backend.c_str(), 1);
   }

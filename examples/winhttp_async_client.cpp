@@ -269,12 +269,24 @@ private:
   DWORD sent_ = 0;
 };
 
+// 0 unless `text` is a number from 1 to 65535 and nothing else.
+INTERNET_PORT read_port(PCWSTR text) {
+  wchar_t* end = NULL;
+  const unsigned long number = std::wcstoul(text, &end, 10);
+  return *end == L'\0' && number <= 65535 ? static_cast<INTERNET_PORT>(number) : INTERNET_PORT(0);
+}
+
 } // namespace
 
 int wmain(int argc, wchar_t** argv) {
   const wchar_t* const server = argc > 1 ? argv[1] : L"localhost";
-  const auto port = static_cast<INTERNET_PORT>(argc > 2 ? std::wcstoul(argv[2], NULL, 10) : 8080);
+  const INTERNET_PORT port = argc > 2 ? read_port(argv[2]) : INTERNET_PORT(8080);
   const wchar_t* const path = argc > 3 ? argv[3] : L"/";
+
+  if (port == 0) {
+    std::fprintf(stderr, "'%ls' is no port; give a number from 1 to 65535\n", argv[2]);
+    return 2;
+  }
 
   result outcome;
   auto* const running = new client(outcome);

@@ -52,12 +52,8 @@ private:
   HINTERNET value_;
 };
 
-// WinHttpCrackUrl knows http and https only, so programs rewrite the scheme first.
-std::wstring with_http_scheme(const std::wstring& url) {
-  if (url.compare(0, 5, L"ws://") == 0 || url.compare(0, 6, L"wss://") == 0) {
-    return L"http" + url.substr(2);
-  }
-  return url;
+bool is_websocket_url(const std::wstring& url) {
+  return url.compare(0, 5, L"ws://") == 0 || url.compare(0, 6, L"wss://") == 0;
 }
 
 struct target {
@@ -67,7 +63,8 @@ struct target {
   bool secure = false;
 
   explicit target(const std::wstring& url) {
-    const std::wstring known = with_http_scheme(url);
+    // WinHttpCrackUrl knows http and https only, so programs rewrite the scheme first.
+    const std::wstring known = L"http" + url.substr(2);
     URL_COMPONENTS parts = {};
     parts.dwStructSize = sizeof(parts);
     parts.dwHostNameLength = static_cast<DWORD>(-1);
@@ -187,6 +184,10 @@ void talk(int count, wchar_t** arguments) {
 int wmain(int argc, wchar_t** argv) {
   if (argc < 2) {
     std::fprintf(stderr, "usage: winhttp_messages URL [MESSAGE...]\n");
+    return 2;
+  }
+  if (!is_websocket_url(argv[1])) {
+    std::fprintf(stderr, "'%ls' is not a ws:// or wss:// URL\n", argv[1]);
     return 2;
   }
   try {

@@ -123,11 +123,22 @@ static DWORD close_socket(HINTERNET socket) {
   return NO_ERROR;
 }
 
+// 0 unless `text` is a number from 1 to 65535 and nothing else.
+INTERNET_PORT read_port(PCWSTR text) {
+  wchar_t* end = NULL;
+  const unsigned long number = wcstoul(text, &end, 10);
+  return *end == L'\0' && number <= 65535 ? static_cast<INTERNET_PORT>(number) : INTERNET_PORT(0);
+}
+
 int __cdecl wmain(int argc, wchar_t** argv) {
   const PCWSTR server = argc > 1 ? argv[1] : L"localhost";
-  const INTERNET_PORT port =
-      argc > 2 ? static_cast<INTERNET_PORT>(wcstoul(argv[2], NULL, 10)) : INTERNET_PORT(8080);
+  const INTERNET_PORT port = argc > 2 ? read_port(argv[2]) : INTERNET_PORT(8080);
   const PCWSTR path = argc > 3 ? argv[3] : L"/echo";
+
+  if (port == 0) {
+    fwprintf(stderr, L"'%ls' is no port; give a number from 1 to 65535\n", argv[2]);
+    return 2;
+  }
 
   client_handles client;
   DWORD error = open_socket(client, server, port, path);

@@ -75,6 +75,21 @@ class FeedTest(unittest.TestCase):
             self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
             self.assertIn(f"'{port}'", done.stderr)
 
+    def test_a_certificate_without_its_key_is_refused(self):
+        for words in (["--certificate", "/dev/null"], ["--key", "/dev/null"], ["--certificate"],
+                      ["--key"]):
+            done = subprocess.run([SERVER, *words], capture_output=True, text=True,
+                                  timeout=WATCHDOG, check=False)
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            self.assertIn(words[0], done.stderr)
+
+    def test_what_is_no_websocket_url_is_refused(self):
+        for url in (f"http://localhost:{self.port}/feed?messages=1", "localhost", "wss:/x"):
+            done = subprocess.run([CLIENT, url], capture_output=True, text=True, timeout=WATCHDOG,
+                                  check=False)
+            self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+            self.assertIn(f"'{url}' is not a ws:// or wss:// URL", done.stderr)
+
     def test_another_path_is_refused(self):
         done = self.feed("/nothing")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)

@@ -79,6 +79,16 @@ class SampleTest(PortedTest):
                              "WinHttpSendRequest failed with error 12029\n")
 
 
+class PortTest(PortedTest):
+    def test_a_port_that_is_none_is_refused(self):
+        for client in (SAMPLE, ASYNC_CLIENT):
+            for port in ("notaport", "0", "65536", "80x", "-1", ""):
+                with self.subTest(client=client, port=port):
+                    self.assertEqual(
+                        self.run_program(client, "localhost", port, code=2),
+                        f"'{port}' is no port; give a number from 1 to 65535\n")
+
+
 class AsyncTest(PortedTest):
     def test_the_buffer_grows_with_the_message(self):
         self.assertEqual(self.run_program(ASYNC_CLIENT, "localhost", self.port, "/echo"),
@@ -116,9 +126,12 @@ class MessagesTest(PortedTest):
 
     def test_what_fails_is_named(self):
         self.assertIn("usage: ", self.run_program(MESSAGES, code=2))
+        for url in ("ws:/no", "http://localhost/", "gopher://localhost/"):
+            with self.subTest(url):
+                self.assertEqual(self.run_program(MESSAGES, url, code=2),
+                                 f"'{url}' is not a ws:// or wss:// URL\n")
         for url, said in (
-            ("http:/no", "the URL failed with error 12005\n"),
-            ("gopher://localhost/", "the URL failed with error 12006\n"),
+            ("ws://localhost:70000/", "the URL failed with error 12005\n"),
             (self.url("/forbidden"),
              "the server answered with status 403\nbecoming a WebSocket failed with error 4317\n"),
         ):

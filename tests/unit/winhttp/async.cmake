@@ -22,7 +22,9 @@ set(make_backend "_ZN6sluice2io12make_backendENS0_14backend_choiceERKNS0_16backe
 RNS0_11buffer_poolERSt10unique_ptrINS0_7backendENS_6memory7deleterEE")
 sluice_backend_test(winhttp_async_steps
   SOURCES
+    async_opening_steps_test.cpp
     async_steps_test.cpp
+    steps_fixture.cpp
     "${PROJECT_SOURCE_DIR}/tests/support/steps.cpp"
   LINK sluice_winhttp_fixtures)
 set_source_files_properties("${PROJECT_SOURCE_DIR}/tests/support/steps.cpp" PROPERTIES

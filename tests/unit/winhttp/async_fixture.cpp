@@ -2,6 +2,9 @@
 
 #include <openssl/crypto.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -280,6 +283,20 @@ void async_client::close_handle() {
       heard_.wait_closed(closed);
     }
   }
+}
+
+void shrink_send_buffer(std::uint16_t port, int bytes) {
+  constexpr int most_descriptors = 1024;
+  for (int fd = 0; fd < most_descriptors; ++fd) {
+    sockaddr_in to{};
+    socklen_t size = sizeof(to);
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&to), &size) == 0 &&
+        ntohs(to.sin_port) == port) {
+      EXPECT_EQ(::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+      return;
+    }
+  }
+  ADD_FAILURE() << "no connection to port " << port;
 }
 
 DWORD post_receive(HINTERNET socket, void* to, std::size_t room) {

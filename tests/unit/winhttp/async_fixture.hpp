@@ -113,6 +113,10 @@ private:
   DWORD mask_;
 };
 
+/// Makes the kernel take little of the connection to that port of 127.0.0.1, so that what is too
+/// big for it stays with the loop.
+void shrink_send_buffer(std::uint16_t port, int bytes = 65536);
+
 [[nodiscard]] DWORD post_receive(HINTERNET socket, void* to, std::size_t room);
 
 template <std::size_t Size> struct landing {

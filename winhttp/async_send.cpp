@@ -1,6 +1,7 @@
 #include "winhttp/async_socket.hpp"
 
 #include "core/memory.hpp"
+#include "io/send_queue.hpp"
 #include "winhttp/error_map.hpp"
 
 #include <algorithm>
@@ -17,6 +18,9 @@ constexpr std::size_t stack_bytes = 4096;
 
 // Larger ones go through memory of their own, which the loop takes over with what is left of it.
 constexpr std::size_t most_staged_bytes = std::size_t{64} << 10;
+
+// So often in a send timeout a blocked send looks for the peer's progress.
+constexpr int looks_per_timeout = 4;
 
 } // namespace
 
@@ -131,9 +135,7 @@ void async_socket::pump_writes() noexcept {
       send_.bytes = out_;
       out_ = out_.subspan(to.begin_write(loop_.loop(), send_, begun));
       if (begun) {
-        if (of_.send_timeout_.count() > 0) {
-          loop_.timers().arm(send_timer_, io::clock::now(), of_.send_timeout_);
-        }
+        watch_progress();
         return;
       }
       if (!out_.empty() || to.has_unsent()) { // no memory to encrypt it
@@ -259,9 +261,7 @@ void async_socket::on_sent(io::operation& done) noexcept {
     if (done.result >= 0) {
       std::size_t sent_bytes = 0;
       if (!to.continue_write(self.loop_.loop(), self.send_, sent_bytes)) {
-        if (self.of_.send_timeout_.count() > 0) {
-          self.loop_.timers().arm(self.send_timer_, io::clock::now(), self.of_.send_timeout_);
-        }
+        self.watch_progress();
         return;
       }
       self.out_ = self.out_.subspan(sent_bytes);
@@ -273,14 +273,41 @@ void async_socket::on_sent(io::operation& done) noexcept {
   self.run_events();
 }
 
-// the peer takes nothing. The operation completes with an error now.
+// X-30, TMO-05. A peer that reads slowly makes progress although the operation does not complete:
+// the kernel asks for more only when a good part of its buffer, megabytes, is free again. So what
+// lies in that buffer is looked at now and then, as io::stream's blocking calls do.
+void async_socket::watch_progress() noexcept {
+  if (of_.send_timeout_.count() > 0) {
+    looks_without_progress_ = 0;
+    unacknowledged_bytes_ = io::unacknowledged_bytes(of_.link_.stream().descriptor(), 0);
+    arm_send_timer();
+  }
+}
+
+void async_socket::arm_send_timer() noexcept {
+  const std::chrono::milliseconds next_look = of_.send_timeout_ / looks_per_timeout;
+  loop_.timers().arm(send_timer_, io::clock::now(),
+                     std::max(next_look, std::chrono::milliseconds(1)));
+}
+
 void async_socket::on_send_timer(io::timer& expired) noexcept {
   auto& self = *static_cast<async_socket*>(expired.context);
   const std::lock_guard lock(self.of_.mutex_);
-  if (!self.dead_ && !self.send_.idle()) {
+  if (self.dead_ || self.send_.idle()) {
+    return;
+  }
+  const int before = self.unacknowledged_bytes_;
+  self.unacknowledged_bytes_ =
+      io::unacknowledged_bytes(self.of_.link_.stream().descriptor(), before);
+  if (self.unacknowledged_bytes_ != before) {
+    self.looks_without_progress_ = 0;
+  } else if (++self.looks_without_progress_ == looks_per_timeout) {
+    // The peer takes nothing. The operation completes with an error now.
     self.of_.link_.fail(decision::send_without_progress, true);
     self.loop_.loop().io().cancel(self.send_);
+    return;
   }
+  self.arm_send_timer();
 }
 
 // CTL-06 to CTL-08: an unsolicited pong when nothing of ours went out for the interval.

@@ -120,6 +120,8 @@ private:
   static void on_read(io::operation& done) noexcept;
   static void on_sent(io::operation& done) noexcept;
   static void on_send_timer(io::timer& expired) noexcept;
+  void watch_progress() noexcept;
+  void arm_send_timer() noexcept;
   static void on_close_timer(io::timer& expired) noexcept;
   static void on_keepalive_timer(io::timer& expired) noexcept;
 
@@ -156,12 +158,14 @@ private:
   bool close_due_ = false;
   bool no_more_pongs_ = false; // CTL-05
   bool pong_due_ = false;
+  std::uint8_t looks_without_progress_ = 0;
   std::uint8_t due_ = 0;
   std::uint8_t pong_bytes_ = 0;
   std::uint8_t close_bytes_ = 0;
   DWORD write_code_ = 0;
   DWORD shutdown_code_ = 0;
   DWORD send_bytes_ = 0;
+  int unacknowledged_bytes_ = 0; // of the operation in send_, when it was last looked at
   WINHTTP_WEB_SOCKET_BUFFER_TYPE send_type_{};
   opcode send_op_ = opcode::binary;
   std::span<const std::byte> send_payload_;

@@ -3,7 +3,9 @@
 
 #include "async_fixture.hpp"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
 #include <set>
 
@@ -149,6 +151,37 @@ TEST_F(async_tables, SND_30_X_30_TMO_05_a_peer_that_never_reads) {
   EXPECT_EQ(heard.described(), (lines{"socket REQUEST_ERROR 12002 of 0"}));
   EXPECT_EQ(close(socket), ERROR_WINHTTP_TIMEOUT) << "CLO-28: latched";
   over.set();
+  EXPECT_TRUE(WinHttpCloseHandle(socket));
+  heard.wait_closed(socket);
+}
+
+TEST_F(async_tables, X_30_TMO_05_slow_progress_is_progress) {
+  const std::string big = pattern_text(std::size_t{8} << 20);
+  std::atomic<bool> written{false};
+  open_peer server(
+      [&](peer_connection& peer) {
+        const std::size_t frame_bytes = big.size() + 14;
+        std::size_t read_bytes = 0;
+        while (!written && read_bytes < frame_bytes) {
+          const std::size_t next = std::min<std::size_t>(26000, frame_bytes - read_bytes);
+          read_bytes += peer.read_exact(next).size();
+          std::this_thread::sleep_for(std::chrono::milliseconds(20)); // its pace
+        }
+        while (!peer.read_some().empty()) {
+        }
+      },
+      {.receive_buffer_bytes = small_receive_buffer_bytes});
+  recorder heard;
+  async_handles handles(heard, server.port());
+  ASSERT_TRUE(WinHttpSetTimeouts(handles.request, 0, 60000, 500, 30000));
+  const HINTERNET socket = handles.open_socket();
+  heard.clear();
+  heard.on(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR, [&](const notice&) { written = true; });
+  ASSERT_EQ(send(socket, binary_message, big), ERROR_SUCCESS);
+  wait_until([&] { return written || heard.count(WINHTTP_CALLBACK_STATUS_WRITE_COMPLETE) != 0; });
+  written = true;
+  EXPECT_EQ(heard.described(),
+            (lines{"socket WRITE_COMPLETE " + std::to_string(big.size()) + " type 0"}));
   EXPECT_TRUE(WinHttpCloseHandle(socket));
   heard.wait_closed(socket);
 }

@@ -1,6 +1,7 @@
 # Asynchronous handles.
 sluice_backend_test(winhttp_async
   SOURCES
+    async_control_test.cpp
     async_hostile_caller_test.cpp
     async_proxy_test.cpp
     async_request_test.cpp

@@ -123,6 +123,22 @@ TEST_F(async_request, HSK_52_receive_response_before_the_answer_is_there) {
                    "request RESPONSE_RECEIVED", "request HEADERS_AVAILABLE"}));
 }
 
+TEST_F(async_request, HSK_52_GET_19_a_receive_response_behind_a_send_that_fails) {
+  const refusing_port port;
+  recorder heard;
+  async_handles handles(heard, port.port());
+  BOOL accepted = FALSE;
+  heard.on(WINHTTP_CALLBACK_STATUS_CONNECTING_TO_SERVER, [&](const notice&) {
+    accepted = WinHttpReceiveResponse(handles.request, nullptr); // the send is under way
+  });
+  ASSERT_TRUE(begin(handles.request));
+  heard.wait(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR, 2);
+  EXPECT_TRUE(accepted);
+  const lines got = heard.described();
+  EXPECT_EQ(lines(got.end() - 2, got.end()),
+            (lines{"request REQUEST_ERROR 12029 of 5", "request REQUEST_ERROR 12019 of 1"}));
+}
+
 TEST_F(async_request, HSK_22_HSK_51_what_reading_ahead_found_is_told_by_receive_response) {
   scripted_peer server([](scripted_peer& self) {
     peer_connection client = self.accept();

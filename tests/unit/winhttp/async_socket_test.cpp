@@ -109,6 +109,53 @@ TEST_F(async_socket, RCV_20_RCV_21_SND_29_CLO_28_the_end_of_the_connection) {
                    "socket REQUEST_ERROR 12030 of 1", "socket REQUEST_ERROR 12030 of 0"}));
 }
 
+TEST_F(async_socket, RCV_21_what_was_read_before_the_failure_of_a_send_is_delivered_first) {
+  event may_reset;
+  open_peer server([&](peer_connection& peer) {
+    peer.send(make_frame(text_opcode, "first") + make_frame(text_opcode, "second"));
+    may_reset.wait();
+    peer.close_rst();
+  });
+  async_client client(server.port());
+  landing<16> to;
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  may_reset.set();
+  wait_until([&] {
+    (void)send(client.socket(), binary_message, "x");
+    return client.heard().count(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR) != 0;
+  });
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE, 2);
+  EXPECT_EQ(to.first(6), "second");
+  client.heard().clear();
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  wait_until([&] { return client.heard().count(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR) != 0; });
+  EXPECT_EQ(client.heard().described().back(), "socket REQUEST_ERROR 12030 of 1");
+}
+
+TEST_F(async_socket, RCV_65_CLO_26_a_fin_behind_the_close_frame_is_no_failure) {
+  event ended;
+  open_peer server([&](peer_connection& peer) {
+    peer.send(make_frame(text_opcode, "last") + make_close(1000));
+    peer.close_fin();
+    ended.set();
+    EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+    peer.expect_eof();
+  });
+  async_client client(server.port());
+  ended.wait();
+  let_others_run(); // the end is likely to be read while the data is unread
+  landing<16> to;
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE, 2);
+  EXPECT_EQ(client.heard().all().back().type, static_cast<DWORD>(close_type));
+  EXPECT_EQ(close(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE);
+}
+
 TEST_F(async_socket, RCV_22_a_reset_while_a_receive_is_pending) {
   event pending;
   open_peer server([&](peer_connection& peer) {
@@ -185,6 +232,30 @@ TEST_F(async_socket, SND_21_SND_22_SHD_06_CLO_23_a_peer_that_does_not_read) {
   EXPECT_EQ(client.heard().described(),
             (lines{"socket WRITE_COMPLETE " + std::to_string(big.size()) + " type 0",
                    "socket SHUTDOWN_COMPLETE"}));
+}
+
+TEST_F(async_socket, CLO_23_STA_03_a_close_that_is_refused_cancels_nothing) {
+  event may_read;
+  const std::string big = pattern_text(std::size_t{8} << 20);
+  open_peer server(
+      [&](peer_connection& peer) {
+        may_read.wait();
+        peer.send(make_frame(text_opcode, "still"));
+        EXPECT_EQ(peer.read_frame().payload, big);
+        peer.expect_eof();
+      },
+      {.receive_buffer_bytes = 16384});
+  async_client client(server.port());
+  landing<16> to;
+  EXPECT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  EXPECT_EQ(send(client.socket(), binary_message, big), ERROR_SUCCESS);
+  EXPECT_EQ(close(client.socket()), ERROR_INVALID_OPERATION);
+  EXPECT_EQ(client.heard().described(), lines{});
+  may_read.set();
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_WRITE_COMPLETE);
+  EXPECT_EQ(to.first(5), "still");
+  EXPECT_EQ(client.heard().count(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR), 0u);
 }
 
 TEST_F(async_socket, SND_31_NOT_07_close_handle_with_everything_pending) {
@@ -329,6 +400,21 @@ TEST_F(async_socket, NOT_08_NOT_09_X_37_masks) {
     EXPECT_EQ(send(client.socket(), binary_message, "x"), ERROR_SUCCESS);
     EXPECT_EQ(shutdown(client.socket()), ERROR_SUCCESS);
     EXPECT_EQ(client.heard().described(), wanted) << mask;
+  }
+}
+
+TEST_F(async_socket, NOT_08_errors_need_their_bit_too) {
+  open_peer server([](peer_connection& peer) { peer.close_fin(); });
+  async_client client(server.port(), WINHTTP_CALLBACK_FLAG_READ_COMPLETE |
+                                         WINHTTP_CALLBACK_FLAG_WRITE_COMPLETE |
+                                         WINHTTP_CALLBACK_FLAG_HANDLES);
+  landing<16> to;
+  EXPECT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  // A Send that is never accepted says whether the link has failed: its type comes last (STA-04).
+  wait_until([&] { return send(client.socket(), close_type, "") != ERROR_INVALID_PARAMETER; });
+  client.close_handle();
+  for (const notice& one : client.heard().all()) {
+    EXPECT_EQ(one.status, DWORD{WINHTTP_CALLBACK_STATUS_HANDLE_CLOSING});
   }
 }
 

@@ -322,6 +322,26 @@ TEST_F(async_tables, CLO_07_a_close_that_fails_ends_the_connection) {
   EXPECT_EQ(send(client.socket(), binary_message, "x"), ERROR_INVALID_OPERATION) << "SND-26";
 }
 
+TEST_F(async_tables, CLO_07_CLO_09_QCS_13_an_invalid_close_frame_ends_a_close_and_the_connection) {
+  for (const std::string& wire :
+       {make_frame(close_opcode, "x"), make_close(1006), make_close(1000, "\xFF")}) {
+    event closed;
+    open_peer server([&](peer_connection& peer) {
+      EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+      peer.send(wire);
+      peer.expect_eof();
+      closed.set();
+    });
+    async_client client(server.port());
+    EXPECT_EQ(close(client.socket()), ERROR_SUCCESS);
+    client.heard().wait(WINHTTP_CALLBACK_STATUS_REQUEST_ERROR);
+    EXPECT_EQ(client.heard().all().back().code,
+              static_cast<DWORD>(ERROR_WINHTTP_INVALID_SERVER_RESPONSE));
+    EXPECT_EQ(query_close_status(client.socket()).code, ERROR_WINHTTP_INVALID_SERVER_RESPONSE);
+    closed.wait(); // with the handle still open
+  }
+}
+
 // 14
 
 TEST_F(async_tables, QCS_01_QCS_02_QCS_04_QCS_05_QCS_06_QCS_11_QCS_14_QCS_15_parameters_and_sizes) {

@@ -94,6 +94,29 @@ TEST(handle_table, HND_02_HND_11_a_closed_value_stays_invalid_when_its_slot_is_u
   EXPECT_EQ(counts.releases, 5001);
 }
 
+TEST(handle_table, HND_02_a_slot_rests_also_where_most_are_in_use) {
+  tally counts;
+  const auto slot_of = [](HINTERNET handle) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(handle));
+  };
+  // Whatever the table's size is, at some of these counts few slots are free.
+  std::vector<HINTERNET> in_use;
+  for (int held = 0; held < 600; ++held) {
+    in_use.push_back(make(counts));
+    const HINTERNET stale = make(counts);
+    EXPECT_EQ(close_handle(stale), 0u);
+    for (int i = 0; i < 32; ++i) {
+      const HINTERNET next = make(counts);
+      ASSERT_NE(slot_of(next), slot_of(stale)) << "after " << i << ", with " << held << " in use";
+      EXPECT_EQ(close_handle(next), 0u);
+    }
+  }
+  for (const HINTERNET handle : in_use) {
+    EXPECT_EQ(close_handle(handle), 0u);
+  }
+  EXPECT_EQ(counts.alive, 0);
+}
+
 TEST(handle_table, HND_02_invented_values_are_invalid) {
   tally counts;
   const HINTERNET handle = make(counts);

@@ -201,13 +201,26 @@ TEST_F(proxies, PRX_05_what_a_proxy_says_instead_is_the_response) {
   EXPECT_EQ(read_body(c.request), "filtered");
 }
 
+TEST_F(proxies, HSK_06_GET_05_host_names_the_port_that_is_the_other_schemes_default) {
+  std::string head;
+  scripted_peer proxy([&](scripted_peer& on) {
+    peer_connection to = on.accept_plain();
+    EXPECT_EQ(line_of(accept_tunnel(to)), "CONNECT target.invalid:443 HTTP/1.1");
+    head = to.handshake();
+  });
+  proxied_client c(proxy.port(), L"target.invalid", 443);
+  ASSERT_TRUE(c.upgrade() && c.send()) << GetLastError();
+  proxy.join();
+  EXPECT_EQ(header_of(head, "Host"), "target.invalid:443");
+}
+
 TEST_F(proxies, PRX_05_redirects_and_challenges_of_another_kind_from_a_proxy_are_not_followed) {
   for (const char* const status : {"302 Found", "401 Unauthorized"}) {
     scripted_peer proxy([&](scripted_peer& on) {
       peer_connection to = on.accept_plain();
       to.read_request();
       to.send_response(std::string("HTTP/1.1 ") + status,
-                       "Location: http://elsewhere.invalid/\r\n"
+                       "Location: https://elsewhere.invalid/\r\n" // the policy would allow it
                        "WWW-Authenticate: Basic realm=\"x\"\r\n",
                        "no");
       to.expect_eof();

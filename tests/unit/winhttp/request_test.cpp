@@ -333,6 +333,11 @@ TEST_F(requests, GET_24_strings_numbers_dates_and_indexes) {
   DWORD index = 0;
   EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, &index), "a=1");
   EXPECT_EQ(index, 1u);
+  length = 4;
+  EXPECT_FALSE(
+      WinHttpQueryHeaders(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, buffer, &length, &index));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(ERROR_INSUFFICIENT_BUFFER));
+  EXPECT_EQ(index, 1u) << "only success moves it on";
   EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, &index), "b=2");
   EXPECT_EQ(index, 2u);
   EXPECT_EQ(query_header(c.request, WINHTTP_QUERY_SET_COOKIE, nullptr, &index), std::nullopt);

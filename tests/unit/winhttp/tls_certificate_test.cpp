@@ -123,7 +123,7 @@ TEST_F(tls_certificates, TLS_03_flags_hold_for_the_request_with_its_redirects_an
   EXPECT_EQ(client.send(), DWORD{ERROR_WINHTTP_SECURE_FAILURE});
 }
 
-TEST_F(tls_certificates, HSK_40_a_redirect_leaves_TLS_only_where_the_policy_says_always) {
+TEST_F(tls_certificates, HSK_40_TLS_12_a_redirect_leaves_TLS_only_where_the_policy_says_always) {
   for (const bool always : {false, true}) {
     scripted_peer plain([&](scripted_peer& on) {
       if (always) {
@@ -150,6 +150,12 @@ TEST_F(tls_certificates, HSK_40_a_redirect_leaves_TLS_only_where_the_policy_says
     }
     EXPECT_EQ(client.exchange(), 0u);
     EXPECT_EQ(query_status(client.request), always ? 101u : 302u);
+    DWORD bits = 0;
+    DWORD length = sizeof(bits);
+    EXPECT_EQ(WinHttpQueryOption(client.request, WINHTTP_OPTION_SECURITY_KEY_BITNESS, &bits,
+                                 &length) != FALSE,
+              !always)
+        << "X-55: without TLS there are none";
     client.request.reset();
   }
 }

@@ -44,7 +44,7 @@ void read_to_the_end(peer_connection& from) {
 
 const received lost{ERROR_WINHTTP_CONNECTION_ERROR, {}, {}};
 
-TEST_F(tls_hostile, a_changed_byte_in_a_record_ends_the_link_behind_what_came_before) {
+TEST_F(tls_hostile, RCV_22_a_changed_byte_in_a_record_ends_the_link_behind_what_came_before) {
   for (const int version : {0x0303, 0x0304}) {
     for (const std::size_t at : {5u, 9u, 20u, 29u}) {
       SCOPED_TRACE(testing::Message() << version << " byte " << at);

@@ -164,6 +164,18 @@ TEST_F(websocket_care, CTL_09_a_connection_that_is_reset_is_found_failed) {
   EXPECT_EQ(receive(pair.handle()).code, ERROR_WINHTTP_CONNECTION_ERROR);
 }
 
+// Behind the peer's close frame nothing is read, so only the keep-alive can find it.
+TEST_F(websocket_care, CTL_09_a_keep_alive_that_fails_fails_the_link) {
+  socket_pair pair(looked_after());
+  pair.peer().send(make_close(1000));
+  EXPECT_EQ(receive(pair.handle()), (received{0, close_type, ""}));
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  expect_pong(pair.peer(), "");
+  pair.peer().close_rst();
+  // Sends nothing either way: the type is checked last (STA-04).
+  wait_until([&] { return send(pair.handle(), close_type, "") == ERROR_WINHTTP_CONNECTION_ERROR; });
+}
+
 TEST_F(websocket_care, CTL_03_OPT_19_beyond_the_limit_the_peer_is_slowed_down) {
   if (tls_is_wanted()) {
     GTEST_SKIP() << "looks at the sizes of plain bytes";

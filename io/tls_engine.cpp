@@ -405,7 +405,7 @@ tls_status tls_engine::handshake() noexcept {
   if (reason_ != error::none) {
     return tls_status::failed;
   }
-  ::ERR_clear_error();
+  forget_errors();
   const int returned = ::SSL_do_handshake(ssl_);
   if (returned == 1) {
     tls_callbacks::forget_chain(ssl_);
@@ -426,7 +426,7 @@ tls_status tls_engine::read(std::span<std::byte> to, std::size_t& read_bytes) no
   }
   tls_status stopped_by = tls_status::done;
   do {
-    ::ERR_clear_error();
+    forget_errors();
     const int returned = ::SSL_read_ex(ssl_, to.data(), to.size(), &read_bytes);
     stopped_by = returned == 1 ? tls_status::done : ended(returned, error::tls_record);
   } while (stopped_by == tls_status::need_input && !cipher_in_.empty());
@@ -437,7 +437,7 @@ tls_status tls_engine::read_all(std::span<std::byte> to, std::size_t& read_bytes
                                 tls_status& stopped_by, std::size_t& records_left) noexcept {
   read_bytes = 0;
   stopped_by = reason_ == error::none ? tls_status::done : tls_status::failed;
-  ::ERR_clear_error();
+  forget_errors();
   for (; stopped_by == tls_status::done && read_bytes < to.size() && records_left != 0;
        --records_left) {
     keep_buffer_while_busy();
@@ -481,7 +481,7 @@ tls_status tls_engine::write(std::span<const std::byte> from) noexcept {
     return tls_status::failed;
   }
   while (!from.empty()) {
-    ::ERR_clear_error();
+    forget_errors();
     std::size_t written = 0;
     const int returned = ::SSL_write_ex(ssl_, from.data(), from.size(), &written);
     if (returned != 1) {

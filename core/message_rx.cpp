@@ -20,6 +20,13 @@
 // bounded by what is in the inbox.
 
 namespace sluice {
+namespace {
+
+// From here on a copy less is worth a read of its own (perf-notes.md, section 6).
+constexpr std::size_t min_direct_bytes = 8192;
+
+} // namespace
+
 message_rx::message_rx(role self, const limits& bounds, const simd::kernel_table& kernels) noexcept
     : self_(self), kernels_(&kernels), max_message_bytes_(bounds.max_message_bytes),
       max_fragments_(std::max<std::uint64_t>(bounds.max_fragments, 1)), parser_(self), control_{} {}
@@ -31,6 +38,20 @@ rx_result message_rx::receive(std::span<std::byte> to) noexcept {
 rx_result message_rx::discard() noexcept {
   return self_ == role::client ? advance<role::client, take::drop>({})
                                : advance<role::server, take::drop>({});
+}
+
+// A server has to unmask what it gets, and text is validated while it is copied.
+std::span<std::byte> message_rx::direct_room(std::span<std::byte> to) const noexcept {
+  if (self_ == role::server || text_ || phase_ != phase::payload || !inbox_.empty()) {
+    return {};
+  }
+  const auto room =
+      static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), frame_.payload_bytes));
+  return room < min_direct_bytes ? std::span<std::byte>() : to.first(room);
+}
+
+rx_result message_rx::took(std::size_t count) noexcept {
+  return end_piece(count, false);
 }
 
 rx_result message_rx::next_view(rx_view& piece) noexcept {

@@ -120,6 +120,14 @@ public:
     return phase_ == phase::message_start || (phase_ == phase::header && !parser_.message_open());
   }
 
+  /// After need_input, for a source that copies its bytes to any place in any case (TLS): the part
+  /// of `to`, the room of the next receive(), that may be filled with the next bytes instead of the
+  /// inbox, because they are payload that wants no other treatment; then took(). Empty if that is
+  /// not so, or so little that the rest of the frame had better come along with what follows it.
+  [[nodiscard]] std::span<std::byte> direct_room(std::span<std::byte> to) const noexcept;
+  /// `count` bytes, at least one, are there: the piece that they are.
+  [[nodiscard]] rx_result took(std::size_t count) noexcept;
+
   /// As receive(), but drops payload without looking at it: what a closing side does with data
   /// (CLO-02). Returns need_input, ping, close or failed, never piece. There is no way back: do not
   /// call receive() after it.

@@ -46,6 +46,9 @@ void read_size_guess::note(std::size_t read_bytes, bool filled_buffer,
 
 stream::stream(int connected_fd) noexcept : socket_{connected_fd, next_socket_id()} {}
 
+stream::stream(int connected_fd, memory::unique<tls_channel> established) noexcept
+    : socket_{connected_fd, next_socket_id()}, tls_(std::move(established)) {}
+
 stream::stream(stream&& other) noexcept
     : socket_(std::exchange(other.socket_, {})), tls_(std::move(other.tls_)),
       undelivered_(std::exchange(other.undelivered_, {})),
@@ -79,8 +82,7 @@ bool stream::addresses(sockaddr_storage& local, sockaddr_storage& remote) const 
   return true;
 }
 
-error stream::read(loop& on, slice_queue& inbox, time_point deadline,
-                   cancel_source* cancel) noexcept {
+error stream::read(loop& on, read_target& to, time_point deadline, cancel_source* cancel) noexcept {
   if (!is_open()) {
     return error::connection_lost;
   }
@@ -88,14 +90,14 @@ error stream::read(loop& on, slice_queue& inbox, time_point deadline,
     return error::cancelled;
   }
   if (tls_ != nullptr) [[unlikely]] {
-    return read_sealed(on, inbox, deadline, cancel);
+    return read_sealed(on, to, deadline, cancel);
   }
   if (undelivered_.from == nullptr) {
     if (const error failed = receive(on, deadline, cancel); failed != error::none) {
       return failed;
     }
   }
-  if (const error failed = deliver_kept(on, inbox); failed != error::none) {
+  if (const error failed = deliver_kept(on, to); failed != error::none) {
     return failed;
   }
   return cancel != nullptr && cancel->requested() ? error::cancelled : error::none;
@@ -141,16 +143,24 @@ error stream::end_read(recv_op& done, slice_queue& inbox) noexcept {
   }
   keep(done);
   done.filled = nullptr;
-  return deliver_kept(*reading_on_, inbox);
+  if (tls_ != nullptr) {
+    return take_kept_sealed(inbox) ? error::none : error::no_memory;
+  }
+  read_target to{inbox};
+  return deliver_kept(*reading_on_, to);
 }
 
-error stream::deliver_kept(loop& on, slice_queue& inbox) noexcept {
+error stream::deliver_kept(loop& on, read_target& to) noexcept {
   if (tls_ != nullptr) [[unlikely]] {
-    return deliver_kept_sealed(on, inbox);
+    if (!take_kept_sealed(to.inbox)) {
+      return error::no_memory;
+    }
+    const error got = unseal(on.buffers(), to);
+    return got == error::would_block ? error::none : got;
   }
-  SLUICE_PROBE4(rx_slice, &inbox, socket_.id, undelivered_.size_bytes,
+  SLUICE_PROBE4(rx_slice, &to.inbox, socket_.id, undelivered_.size_bytes,
                 undelivered_.from->capacity_bytes);
-  if (!inbox.push(undelivered_)) {
+  if (!to.inbox.push(undelivered_)) {
     return error::no_memory;
   }
   undelivered_ = {};

@@ -28,6 +28,14 @@ private:
   std::uint8_t small_reads_ = 0; // in a row under 1 KiB
 };
 
+/// Where a read puts its bytes. Over TLS, which copies them out of the record in any case, that can
+/// be memory of the caller's; a plain stream looks only at `inbox`.
+struct read_target {
+  slice_queue& inbox;
+  std::span<std::byte> direct = {}; // when not empty: instead of the inbox, if that can be
+  std::size_t direct_bytes = 0;     // so many came there
+};
+
 /// A connected TCP stream, not bound to a loop between calls: each call runs on the loop it is
 /// given. One reader and one writer may be active at a time, on different loops. Over TLS too:
 /// after start_tls() the same calls take and give plain bytes.
@@ -35,7 +43,9 @@ class stream {
 public:
   stream() noexcept = default;
   explicit stream(int connected_fd) noexcept; // takes ownership
-  ~stream() { close(); }                      // nobody inside a call
+  /// Over TLS that has shaken hands already.
+  stream(int connected_fd, memory::unique<tls_channel> established) noexcept;
+  ~stream() { close(); } // nobody inside a call
   stream(stream&& other) noexcept;
   stream& operator=(stream&& other) noexcept;
 
@@ -64,6 +74,12 @@ public:
   /// Over TLS end_of_stream is the peer's close_notify, a FIN without it connection_lost, and
   /// tls_record what the engine refused.
   [[nodiscard]] error read(loop& on, slice_queue& inbox, time_point deadline,
+                           cancel_source* cancel) noexcept {
+    read_target to{inbox};
+    return read(on, to, deadline, cancel);
+  }
+  /// The same, or with bytes at `to.direct`: then the result is none, although cancelled it may be.
+  [[nodiscard]] error read(loop& on, read_target& to, time_point deadline,
                            cancel_source* cancel) noexcept;
 
   /// Sends all of `bytes`. `progress_timeout` bounds the time in which not one byte is taken; zero
@@ -95,17 +111,19 @@ public:
   /// Submits `op`, whose `on_complete` is set, to read once, and does not wait: for the owner of an
   /// event loop, instead of read(). When it is idle again, end_read() takes what it brought.
   void begin_read(loop& on, recv_op& op) noexcept;
-  /// Returns none (inbox has grown; over TLS perhaps not, when a record is not complete),
+  /// Returns none (inbox has grown, or over TLS there may be something for deliver_kept()),
   /// end_of_stream, connection_lost, cancelled, no_memory (the bytes are kept for deliver_kept()),
-  /// tls_record or system.
+  /// or system.
   [[nodiscard]] error end_read(recv_op& done, slice_queue& inbox) noexcept;
-  /// True if bytes were read that are not in the inbox, which had no memory for them, or over TLS
-  /// too small a buffer: call deliver_kept() before the next read. On the loop that reads from now
-  /// on.
+  /// True if bytes were read that are not in the inbox, over TLS because nobody has asked for them
+  /// yet, else because it had no memory for them: call deliver_kept() before the next read. On the
+  /// loop that reads from now on.
   [[nodiscard]] bool has_kept() const noexcept {
     return undelivered_.from != nullptr || (tls_ != nullptr && has_kept_sealed());
   }
-  [[nodiscard]] error deliver_kept(loop& on, slice_queue& inbox) noexcept;
+  /// Returns none (over TLS perhaps with nothing, when a record is not complete), end_of_stream,
+  /// connection_lost, no_memory (they stay kept) or tls_record.
+  [[nodiscard]] error deliver_kept(loop& on, read_target& to) noexcept;
 
   /// Sends what the kernel takes at once and takes it off `rest`; needs no loop and never waits.
   /// none (look at what is left, over TLS also at has_unsent()), connection_lost, no_memory or
@@ -137,12 +155,13 @@ private:
 
   // stream_tls.cpp
   [[nodiscard]] error shake_hands(loop& on, time_point deadline, cancel_source* cancel) noexcept;
-  [[nodiscard]] error read_sealed(loop& on, slice_queue& inbox, time_point deadline,
+  [[nodiscard]] error read_sealed(loop& on, read_target& to, time_point deadline,
                                   cancel_source* cancel) noexcept;
   [[nodiscard]] error receive_sealed(loop& on, time_point deadline, cancel_source* cancel) noexcept;
   [[nodiscard]] error read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept;
-  [[nodiscard]] error unseal(buffer_pool& buffers, slice_queue& inbox) noexcept;
-  [[nodiscard]] error deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept;
+  [[nodiscard]] error unseal(buffer_pool& buffers, read_target& to) noexcept;
+  [[nodiscard]] error unseal_into(std::span<std::byte> to, std::size_t& count) noexcept;
+  [[nodiscard]] bool take_kept_sealed(const slice_queue& inbox) noexcept;
   [[nodiscard]] bool has_kept_sealed() const noexcept;
   [[nodiscard]] error write_sealed(loop& on, std::span<const std::byte>& rest,
                                    std::chrono::milliseconds progress_timeout,

@@ -74,15 +74,18 @@ error stream::receive_sealed(loop& on, time_point deadline, cancel_source* cance
   return error::none;
 }
 
-error stream::read_sealed(loop& on, slice_queue& inbox, time_point deadline,
+error stream::read_sealed(loop& on, read_target& to, time_point deadline,
                           cancel_source* cancel) noexcept {
   for (;;) {
-    if (const error got = unseal(on.buffers(), inbox); got != error::would_block) {
-      return got == error::none && cancel != nullptr && cancel->requested() ? error::cancelled
-                                                                            : got;
+    const error got = unseal(on.buffers(), to);
+    if (to.direct_bytes != 0 || (got != error::none && got != error::would_block)) {
+      return got;
     }
     if (cancel != nullptr && cancel->requested()) {
       return error::cancelled;
+    }
+    if (got == error::none) {
+      return got;
     }
     const error failed = receive_sealed(on, deadline, cancel);
     if (failed != error::none) {
@@ -93,8 +96,9 @@ error stream::read_sealed(loop& on, slice_queue& inbox, time_point deadline,
 }
 
 error stream::read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept {
+  read_target to{inbox};
   for (;;) {
-    if (const error got = unseal(from, inbox); got != error::would_block) {
+    if (const error got = unseal(from, to); got != error::would_block) {
       return got;
     }
     if (undelivered_.from == nullptr) {
@@ -110,9 +114,13 @@ error stream::read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept {
   }
 }
 
-// Decrypts into one slice of the inbox; would_block when that takes more ciphertext.
-error stream::unseal(buffer_pool& buffers, slice_queue& inbox) noexcept {
+// Decrypts to where `to` says, into one slice of the inbox or directly; would_block when that takes
+// more ciphertext.
+error stream::unseal(buffer_pool& buffers, read_target& to) noexcept {
   if (undelivered_plain_.from == nullptr) {
+    if (!to.direct.empty()) {
+      return unseal_into(to.direct, to.direct_bytes);
+    }
     const std::size_t pending = tls_->pending_bytes();
     if (pending == 0) {
       return error::would_block;
@@ -124,39 +132,50 @@ error stream::unseal(buffer_pool& buffers, slice_queue& inbox) noexcept {
       return error::no_memory;
     }
     std::size_t count = 0;
-    const tls_status status = tls_->read({plain->bytes, plain->capacity_bytes}, count);
-    tls_->flush(socket_.fd); // key updates ask for an answer, bad records for an alert
-    if (status != tls_status::done) {
+    const error failed = unseal_into({plain->bytes, plain->capacity_bytes}, count);
+    if (failed != error::none) {
       plain->owner->recycle(*plain);
-      return status == tls_status::need_input ? error::would_block
-             : status == tls_status::closed   ? error::end_of_stream
-                                              : tls_->reason();
+      return failed;
     }
     undelivered_plain_ = slice{plain, 0, static_cast<std::uint32_t>(count)};
   }
-  if (!inbox.push(undelivered_plain_)) {
+  if (!to.inbox.push(undelivered_plain_)) {
     return error::no_memory;
   }
   undelivered_plain_ = {};
   return error::none;
 }
 
+error stream::unseal_into(std::span<std::byte> to, std::size_t& count) noexcept {
+  switch (tls_->read(socket_.fd, to, count)) {
+  case tls_status::done:
+    return error::none;
+  case tls_status::need_input:
+    return error::would_block;
+  case tls_status::closed:
+    return error::end_of_stream;
+  case tls_status::failed:
+    break;
+  }
+  return tls_->reason();
+}
+
 bool stream::has_kept_sealed() const noexcept {
   return undelivered_plain_.from != nullptr || tls_->pending_bytes() != 0;
 }
 
-// For begin_read() and end_read(), on whose loop we are.
-error stream::deliver_kept_sealed(loop& on, slice_queue& inbox) noexcept {
+// Ciphertext that a read has brought goes into the engine; false when there is no memory to note
+// it.
+bool stream::take_kept_sealed([[maybe_unused]] const slice_queue& inbox) noexcept {
   if (undelivered_.from != nullptr) {
     SLUICE_PROBE4(rx_slice, &inbox, socket_.id, undelivered_.size_bytes,
                   undelivered_.from->capacity_bytes);
     if (!tls_->receive(undelivered_)) {
-      return error::no_memory;
+      return false;
     }
     undelivered_ = {};
   }
-  const error got = unseal(on.buffers(), inbox);
-  return got == error::would_block ? error::none : got;
+  return true;
 }
 
 error stream::send_unsent(loop& on, std::chrono::milliseconds progress_timeout,

@@ -19,7 +19,7 @@ tls_status tls_channel::handshake() noexcept {
   return engine_->handshake();
 }
 
-tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) noexcept {
+tls_status tls_channel::read(int fd, std::span<std::byte> to, std::size_t& read_bytes) noexcept {
   const std::lock_guard lock(mutex_);
   if (unsent_.size() - unsent_done_ + engine_->output().size() > max_unsent_bytes) {
     // It makes the engine talk (key updates and wishes to renegotiate ask for an answer) and does
@@ -35,6 +35,7 @@ tls_status tls_channel::read(std::span<std::byte> to, std::size_t& read_bytes) n
   std::size_t records_left = SIZE_MAX;
   const tls_status status = engine_->read_all(to, read_bytes, stopped_by, records_left);
   ended_ = stopped_by == tls_status::closed || stopped_by == tls_status::failed;
+  flush_locked(fd);
   return status;
 }
 

@@ -44,8 +44,9 @@ public:
   [[nodiscard]] std::size_t pending_bytes() noexcept;
   [[nodiscard]] tls_status handshake() noexcept;
   /// Decrypts what there is, as far as it fits. `read_bytes` > 0 with done; what ended the stream
-  /// behind those bytes comes with the next call.
-  [[nodiscard]] tls_status read(std::span<std::byte> to, std::size_t& read_bytes) noexcept;
+  /// behind those bytes comes with the next call. Afterwards flush(), for `fd`: key updates ask for
+  /// an answer, bad records for an alert.
+  [[nodiscard]] tls_status read(int fd, std::span<std::byte> to, std::size_t& read_bytes) noexcept;
 
   // Any thread.
 

@@ -18,11 +18,7 @@ async_socket::event async_socket::read_event() noexcept {
     if (receiving_) [[likely]] {
       got = rx.receive(receive_to_);
       if (got.status == rx_status::piece) [[likely]] {
-        receiving_ = false; // RCV-26: finished before its callback runs
-        return {WINHTTP_CALLBACK_STATUS_READ_COMPLETE,
-                WINHTTP_WEB_SOCKET_RECEIVE_OPERATION,
-                0,
-                {static_cast<DWORD>(got.bytes), buffer_type_of(got)}};
+        return read_complete(got);
       }
     } else if (close_pending_) {
       return close_progress();
@@ -53,13 +49,17 @@ async_socket::event async_socket::read_event() noexcept {
               {0, WINHTTP_WEB_SOCKET_CLOSE_BUFFER_TYPE}};
     case rx_status::failed:
       return fail_protocol(got.reason);
-    default: // need_input, or without a Receive: unread data is in front
+    default: { // need_input, or without a Receive: unread data is in front
       if (!receiving_ && !decision::may_read_ahead(rx.inbox().size_bytes(),
                                                    rx.inbox().slice_count(), read_ahead_bytes_)) {
         return {};
       }
-      switch (read_more()) {
+      std::size_t direct_bytes = 0;
+      switch (read_more(receiving_ ? receive_to_ : std::span<std::byte>(), direct_bytes)) {
       case input::grown:
+        if (direct_bytes != 0) {
+          return read_complete(rx.took(direct_bytes));
+        }
         break;
       case input::awaited:
         return {};
@@ -74,7 +74,16 @@ async_socket::event async_socket::read_event() noexcept {
       }
       break;
     }
+    }
   }
+}
+
+async_socket::event async_socket::read_complete(const rx_result& piece) noexcept {
+  receiving_ = false; // RCV-26: finished before its callback runs
+  return {WINHTTP_CALLBACK_STATUS_READ_COMPLETE,
+          WINHTTP_WEB_SOCKET_RECEIVE_OPERATION,
+          0,
+          {static_cast<DWORD>(piece.bytes), buffer_type_of(piece)}};
 }
 
 async_socket::event async_socket::end_receive(DWORD code) noexcept {
@@ -86,17 +95,25 @@ async_socket::event async_socket::end_receive(DWORD code) noexcept {
   return failure_of(WINHTTP_WEB_SOCKET_RECEIVE_OPERATION, code);
 }
 
-async_socket::input async_socket::read_more() noexcept {
+// `to` is the room of a pending Receive: over TLS payload may go there, `direct_bytes` of it,
+// rather than into the inbox.
+async_socket::input async_socket::read_more(std::span<std::byte> to,
+                                            std::size_t& direct_bytes) noexcept {
   io::stream& from = of_.link_.stream();
   slice_queue& inbox = of_.rx_.inbox();
   if (from.has_kept()) {
+    io::read_target into{inbox};
+    if (!to.empty() && from.is_tls()) {
+      into.direct = of_.rx_.direct_room(to);
+    }
     const std::size_t before = inbox.size_bytes();
-    const error failed = from.deliver_kept(loop_.loop(), inbox);
+    const error failed = from.deliver_kept(loop_.loop(), into);
     if (failed == error::no_memory) {
       return input::no_memory;
     }
     input_ended_ = input_ended_ || failed != error::none;
-    if (inbox.size_bytes() != before) {
+    direct_bytes = into.direct_bytes;
+    if (direct_bytes != 0 || inbox.size_bytes() != before) {
       return input::grown;
     }
   }
@@ -225,7 +242,8 @@ async_socket::event async_socket::close_progress() noexcept {
     if (peer_closed_) {
       return {}; // our close frame is still being sent
     }
-    switch (read_more()) {
+    std::size_t no_payload = 0;
+    switch (read_more({}, no_payload)) {
     case input::grown:
       break;
     case input::awaited:

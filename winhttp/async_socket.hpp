@@ -97,9 +97,10 @@ private:
   [[nodiscard]] event take_due() noexcept;
   [[nodiscard]] event read_event() noexcept;
   [[nodiscard]] event fail_protocol(error reason) noexcept;
+  [[nodiscard]] event read_complete(const rx_result& piece) noexcept;
   [[nodiscard]] event end_receive(DWORD code) noexcept;
   [[nodiscard]] event close_progress() noexcept;
-  [[nodiscard]] input read_more() noexcept;
+  [[nodiscard]] input read_more(std::span<std::byte> to, std::size_t& direct_bytes) noexcept;
   [[nodiscard]] bool advance_close(DWORD& code) noexcept;
   void finish_close(DWORD code) noexcept;
   void post_pong(std::span<const std::byte> payload, bool replace) noexcept;

@@ -120,7 +120,8 @@ private:
   // websocket_receive.cpp
   [[nodiscard]] DWORD receive_slowly(std::span<std::byte> to, DWORD& bytes,
                                      WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept;
-  [[nodiscard]] DWORD wait_for_input(io::loop*& on) noexcept;
+  [[nodiscard]] DWORD wait_for_input(io::loop*& on, std::span<std::byte> to,
+                                     rx_result& got) noexcept;
   [[nodiscard]] bool was_cancelled(bool by_close_itself) noexcept;
   [[nodiscard]] DWORD fail_protocol(error reason) noexcept;
   [[nodiscard]] DWORD end_of_input() noexcept;

@@ -66,11 +66,11 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
     case rx_status::pong: // CTL-02
       break;
     default: // need_input
-      code = wait_for_input(on);
+      code = wait_for_input(on, to, got);
       finished = code != ERROR_SUCCESS;
       break;
     }
-    if (!finished) {
+    if (!finished && got.status != rx_status::piece) {
       got = rx_.receive(to);
     }
   }
@@ -83,9 +83,10 @@ DWORD websocket::use_loop(io::loop*& on) noexcept {
   return on != nullptr ? ERROR_SUCCESS : to_win32(io::loop::for_this_thread(on));
 }
 
-// Reads once; on success the inbox may have grown. What the kernel has received is read before a
-// failure that the sending side latched is reported (RCV-21).
-DWORD websocket::wait_for_input(io::loop*& on) noexcept {
+// Reads once; on success the inbox may have grown, or `got` is a piece that went to `to` directly.
+// What the kernel has received is read before a failure that the sending side latched is reported
+// (RCV-21).
+DWORD websocket::wait_for_input(io::loop*& on, std::span<std::byte> to, rx_result& got) noexcept {
   if (input_ended_) {
     return end_of_input();
   }
@@ -94,7 +95,14 @@ DWORD websocket::wait_for_input(io::loop*& on) noexcept {
   }
   wire_.pump(*on);
   const io::time_point deadline = care_.of != nullptr ? io::no_deadline : keepalive_due();
-  const error outcome = link_.stream().read(*on, rx_.inbox(), deadline, &receive_cancel_);
+  io::read_target into{rx_.inbox()};
+  if (link_.stream().is_tls()) {
+    into.direct = rx_.direct_room(to);
+  }
+  const error outcome = link_.stream().read(*on, into, deadline, &receive_cancel_);
+  if (into.direct_bytes != 0) {
+    got = rx_.took(into.direct_bytes);
+  }
   switch (outcome) {
   case error::none:
     return ERROR_SUCCESS;

@@ -7,7 +7,7 @@
 
 namespace sluice::bench {
 
-/// A WebSocket handle without a connection.
+/// A WebSocket handle without a connection, until it is given one.
 class bare_socket {
 public:
   bare_socket() {
@@ -20,6 +20,7 @@ public:
 
   [[nodiscard]] HINTERNET handle() const noexcept { return handle_; }
   [[nodiscard]] slice_queue& inbox() noexcept { return object_->inbox(); }
+  void connect(io::stream to) noexcept { object_->connect(std::move(to), {}, nullptr); }
 
 private:
   winhttp::websocket* object_ = nullptr;

@@ -84,7 +84,7 @@ struct our_pair {
       std::byte nothing[1];
       std::size_t count = 0;
       if (client->handshake() == io::tls_status::done) {
-        (void)client->read({nothing, 0}, count);
+        (void)client->read(-1, {nothing, 0}, count);
       }
     }
   }
@@ -100,7 +100,7 @@ struct our_pair {
       (void)client->receive({one.get(), 0, one->capacity_bytes});
       std::size_t count = 0;
       while (client->pending_bytes() != 0 &&
-             client->read({room, room_bytes}, count) == io::tls_status::done) {
+             client->read(-1, {room, room_bytes}, count) == io::tls_status::done) {
         got += count;
       }
     }

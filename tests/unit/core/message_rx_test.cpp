@@ -5,8 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice {
 namespace {
@@ -97,6 +100,60 @@ TEST_P(receive, RCV_42_one_byte_of_room_gives_one_byte_pieces) {
   for (std::size_t i = 0; i < payload.size(); ++i) {
     EXPECT_EQ(rx.receive(1), piece({payload[i]}, true, i + 1 == payload.size()));
   }
+}
+
+// What direct_room() offers may be filled instead of the inbox: with as many bytes as there are.
+TEST_P(receive, RCV_41_RCV_43_payload_may_go_to_the_room_directly) {
+  const bytes payload = pattern(100000);
+  const bytes wire = joined({make.frame(opcode::binary, false, payload),
+                             make.frame(opcode::continuation, true, payload)});
+  std::vector<std::byte> room(30000);
+  EXPECT_TRUE(rx.rx.direct_room(room).empty()) << "a header comes first";
+  const std::size_t header = make.header(0x02, payload.size()).size();
+  rx.push(wire.data(), header + 1);
+  EXPECT_TRUE(rx.rx.direct_room(room).empty()) << "the inbox comes first";
+  EXPECT_EQ(rx.receive(), binary_piece({payload[0]}, false));
+  if (GetParam() == role::server) {
+    EXPECT_TRUE(rx.rx.direct_room(room).empty()) << "masked";
+    return;
+  }
+  for (std::size_t left = payload.size() - 1; left != 0;) {
+    const std::span<std::byte> to = rx.rx.direct_room(room);
+    if (to.empty()) {
+      EXPECT_LT(left, 10000U) << "as little as that had better come with what follows";
+      break;
+    }
+    ASSERT_EQ(to.data(), room.data());
+    ASSERT_EQ(to.size(), std::min(left, room.size()));
+    const std::size_t count = to.size() - to.size() / 3;
+    const rx_result got = rx.rx.took(count);
+    left -= count;
+    EXPECT_EQ(got.status, rx_status::piece);
+    EXPECT_EQ(got.bytes, count);
+    EXPECT_FALSE(got.text);
+    EXPECT_FALSE(got.message_end);
+    EXPECT_EQ(rx.rx.frame_left_bytes(), left);
+  }
+  EXPECT_EQ(rx.rx.stats().copied_bytes, 1U);
+  const std::size_t taken = payload.size() - rx.rx.frame_left_bytes();
+  EXPECT_EQ(rx.rx.stats().payload_bytes, taken);
+  rx.push(wire.data() + header + taken, payload.size() - taken + header + 1);
+  EXPECT_EQ(rx.receive(),
+            binary_piece(bytes(payload.begin() + static_cast<std::ptrdiff_t>(taken), payload.end()),
+                         false));
+  EXPECT_EQ(rx.receive(), binary_piece({payload[0]}, false));
+  room.resize(payload.size());
+  EXPECT_EQ(rx.rx.direct_room(room).size(), payload.size() - 1);
+  EXPECT_TRUE(rx.rx.took(payload.size() - 1).message_end);
+  EXPECT_TRUE(rx.rx.between_messages());
+}
+
+TEST_P(receive, text_never_goes_to_the_room_directly) {
+  const bytes wire = make.frame(opcode::text, true, letters(100000));
+  rx.push(wire.data(), 50000);
+  EXPECT_EQ(rx.receive().bytes.size(), 50000 - (wire.size() - 100000));
+  std::vector<std::byte> room(30000);
+  EXPECT_TRUE(rx.rx.direct_room(room).empty());
 }
 
 TEST_P(receive, RCV_43_completes_with_what_has_arrived) {

@@ -55,7 +55,7 @@ protected:
   tls_status read(std::string& got) {
     std::byte room[4096];
     std::size_t count = 0;
-    const tls_status status = channel_->read(room, count);
+    const tls_status status = channel_->read(-1, room, count);
     got.assign(reinterpret_cast<const char*>(room), count);
     channel_->flush(near_.get());
     return status;

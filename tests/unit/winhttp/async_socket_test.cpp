@@ -3,6 +3,9 @@
 
 #include "async_fixture.hpp"
 
+#include "winhttp/handle_table.hpp"
+#include "winhttp/websocket.hpp"
+
 #include <sluice/extensions.h>
 
 #include <algorithm>
@@ -64,6 +67,44 @@ TEST_F(async_socket, RCV_41_RCV_42_RCV_47_pieces_and_empty_messages) {
             (lines{"socket READ_COMPLETE 8 type 1", "socket READ_COMPLETE 8 type 0",
                    "socket READ_COMPLETE 0 type 2", "socket READ_COMPLETE 1 type 3",
                    "socket READ_COMPLETE 0 type 2"}));
+}
+
+// Over TLS, large binary payload is decrypted into the buffer of the pending Receive.
+TEST_F(async_socket, RCV_40_RCV_41_RCV_45_large_payload_is_the_same_on_every_way) {
+  const std::string payload = pattern_text(150000);
+  open_peer server([&](peer_connection& peer) {
+    for (int i = 0; i < 20; ++i) {
+      peer.send(make_frame(binary_opcode, payload, false) + make_frame(ping_opcode, "p") +
+                make_frame(continuation_opcode, "end") + make_frame(text_opcode, "between"));
+      EXPECT_EQ(peer.read_frame().opcode, pong_opcode);
+    }
+    EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+    peer.expect_eof();
+  });
+  async_client client(server.port());
+  landing<20000> to;
+  std::string message;
+  std::size_t messages = 0;
+  client.heard().on(WINHTTP_CALLBACK_STATUS_READ_COMPLETE, [&](const notice& done) {
+    message += to.first(done.bytes);
+    if (done.type == binary_message || done.type == utf8_message) {
+      EXPECT_EQ(message, messages % 2 == 0 ? payload + "end" : "between");
+      message.clear();
+      ++messages;
+    }
+    if (messages == 40) {
+      EXPECT_EQ(shutdown(done.handle), ERROR_SUCCESS);
+    } else {
+      EXPECT_EQ(to.receive(done.handle), ERROR_SUCCESS);
+    }
+  });
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_SHUTDOWN_COMPLETE);
+  EXPECT_EQ(messages, 40U);
+  const winhttp::pin pinned(client.socket());
+  DWORD code = 0;
+  const rx_stats& seen = pinned.as<winhttp::websocket>(code)->received();
+  EXPECT_EQ(seen.copied_bytes < seen.payload_bytes, tls_is_wanted());
 }
 
 TEST_F(async_socket, RCV_01_RCV_02_SND_01_SND_03_STA_03_refused_calls_say_so_and_raise_nothing) {

@@ -5,6 +5,7 @@
 #include "core/limits.hpp"
 
 #include <array>
+#include <vector>
 
 namespace sluice::test {
 namespace {
@@ -395,6 +396,72 @@ TEST_F(websocket_receive, RCV_50_a_frame_over_4_gib_is_streamed_piece_by_piece) 
   EXPECT_EQ(receive(pair.handle()), (received{0, binary_fragment, "start"}));
   pair.peer().send("further");
   EXPECT_EQ(receive(pair.handle()), (received{0, binary_fragment, "further"}));
+}
+
+// Over TLS, large binary payload is decrypted into the caller's buffer: whatever the sizes of
+// frames, records and buffers are, and whatever comes between, nobody sees a difference.
+TEST_F(websocket_receive, RCV_40_RCV_41_RCV_45_large_payload_is_the_same_on_every_way) {
+  const std::vector<std::size_t> sizes{8191, 8192, 8193, 16384, 16390, 40000, 200000};
+  std::string wire;
+  for (const std::size_t size : sizes) {
+    wire += make_frame(binary_opcode, pattern_text(size));
+    wire += make_frame(binary_opcode, pattern_text(size), false) + make_frame(ping_opcode, "p") +
+            make_frame(continuation_opcode, pattern_text(size / 2), false) +
+            make_frame(continuation_opcode, "");
+    wire += make_frame(text_opcode, std::string(size, 't'));
+  }
+  for (const std::size_t room : {5000u, 8192u, 16384u, 65536u, 1u << 20}) {
+    for (const std::size_t portion : {std::size_t{5000}, std::size_t{100000}, wire.size()}) {
+      socket_pair pair;
+      background feeder([&] {
+        for (std::size_t at = 0; at < wire.size(); at += portion) {
+          pair.peer().send(wire.substr(at, portion));
+        }
+      });
+      const auto expect_frame = [&](WINHTTP_WEB_SOCKET_BUFFER_TYPE part,
+                                    WINHTTP_WEB_SOCKET_BUFFER_TYPE end,
+                                    const std::string& payload) {
+        std::string all;
+        do {
+          const received piece = receive(pair.handle(), room);
+          ASSERT_EQ(piece.code, ERROR_SUCCESS);
+          all += piece.bytes;
+          ASSERT_EQ(piece.type, all.size() < payload.size() ? part : end);
+        } while (all.size() < payload.size());
+        ASSERT_EQ(all, payload);
+      };
+      for (const std::size_t size : sizes) {
+        expect_frame(binary_fragment, binary_message, pattern_text(size));
+        expect_frame(binary_fragment, binary_fragment, pattern_text(size));
+        expect_frame(binary_fragment, binary_fragment, pattern_text(size / 2));
+        expect_frame(binary_fragment, binary_message, "");
+        expect_frame(utf8_fragment, utf8_message, std::string(size, 't'));
+      }
+      ASSERT_FALSE(HasFailure()) << room << " bytes of room, " << portion << " at a time";
+      const rx_stats& seen = pair.object().received();
+      EXPECT_EQ(seen.copied_bytes < seen.payload_bytes, tls_is_wanted() && room >= 8192);
+      for (std::size_t i = 0; i < sizes.size(); ++i) {
+        EXPECT_EQ(pair.peer().read_frame().opcode, pong_opcode);
+      }
+    }
+  }
+}
+
+TEST_F(websocket_receive, RCV_22_what_came_of_a_large_frame_is_delivered_before_its_end) {
+  socket_pair pair;
+  const std::string frame = make_frame(binary_opcode, pattern_text(100000));
+  background feeder([&] {
+    pair.peer().send(frame.substr(0, 90000));
+    pair.peer().close_fin();
+  });
+  std::string all;
+  received piece;
+  while ((piece = receive(pair.handle(), 20000)).code == ERROR_SUCCESS) {
+    EXPECT_EQ(piece.type, binary_fragment);
+    all += piece.bytes;
+  }
+  EXPECT_EQ(piece.code, ERROR_WINHTTP_CONNECTION_ERROR);
+  EXPECT_EQ(all, frame.substr(10, 90000 - 10));
 }
 
 // The native API has limits for what it collects, a WinHTTP socket collects nothing.

@@ -28,14 +28,6 @@ if(TARGET sluice_static)
 else()
   set(SLUICE_HAS_STATIC FALSE)
 endif()
-if(TARGET libidn2::libidn2)
-  set(SLUICE_HAS_IDN TRUE)
-  # Not as a module: Debian's names -lunistring for it, whose development files it does not bring.
-  set(SLUICE_PC_IDN " -lidn2")
-else()
-  set(SLUICE_HAS_IDN FALSE)
-  set(SLUICE_PC_IDN "")
-endif()
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/sluice-config.cmake.in"
   "${PROJECT_BINARY_DIR}/package/sluice-config.cmake"
   INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
@@ -46,7 +38,6 @@ install(FILES
   "${PROJECT_BINARY_DIR}/package/sluice-config.cmake"
   "${PROJECT_BINARY_DIR}/package/sluice-config-version.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/Findliburing.cmake"
-  "${PROJECT_SOURCE_DIR}/cmake/Findlibidn2.cmake"
   DESTINATION "${package_dir}" COMPONENT sluice-dev)
 
 # pkg-config: every path hangs on the place of the .pc file, so an installed tree can be moved.

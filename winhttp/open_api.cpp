@@ -5,7 +5,6 @@
 #include "simd/kernels.hpp"
 #include "winhttp/connection.hpp"
 #include "winhttp/handle_table.hpp"
-#include "winhttp/host_name.hpp"
 #include "winhttp/last_error.hpp"
 #include "winhttp/proxy.hpp"
 #include "winhttp/request.hpp"
@@ -49,7 +48,11 @@ DWORD take_host(const WCHAR* server, memory::growable<char>& host) noexcept {
   if (name.size() >= 2 && name.front() == '[' && name.back() == ']') {
     name = name.substr(1, name.size() - 2);
   }
-  return append_host(host, name);
+  if (!is_host(name)) {
+    return ERROR_WINHTTP_INVALID_URL;
+  }
+  host.append(name);
+  return host.ok() ? ERROR_SUCCESS : ERROR_NOT_ENOUGH_MEMORY;
 }
 
 // Adds one header of WinHttpOpenRequest; nothing for no or an empty value.

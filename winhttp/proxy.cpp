@@ -1,6 +1,5 @@
 #include "winhttp/proxy.hpp"
 
-#include "winhttp/host_name.hpp"
 #include "winhttp/options.hpp"
 #include "winhttp/text.hpp"
 #include "winhttp/url.hpp"
@@ -98,48 +97,6 @@ bool parse_server(std::string_view entry, server_entry& to) noexcept {
   return true;
 }
 
-// Appends a list of servers or of bypassed hosts with their names as append_host() has them. An
-// entry whose name cannot be had so stays as it is: no server, and no name of any target.
-DWORD append_list(memory::growable<char>& to, std::string_view list) noexcept {
-  if (is_ascii(list)) {
-    return to.append(list) ? ERROR_SUCCESS : ERROR_NOT_ENOUGH_MEMORY;
-  }
-  for (std::string_view entry = take_entry(list); !entry.empty(); entry = take_entry(list)) {
-    std::string_view rest = entry;
-    take_scheme(rest, "=");
-    take_scheme(rest, "://");
-    const bool has_slash = !rest.empty() && rest.back() == '/';
-    std::string_view host;
-    std::uint16_t port = 0;
-    if (!split_port(rest.substr(0, rest.size() - (has_slash ? 1 : 0)), host, port)) {
-      host = rest;
-    }
-    if (host.substr(0, 2) == "*.") {
-      host.remove_prefix(2);
-    }
-    memory::growable<char> name;
-    const DWORD code = append_host(name, host);
-    if (code == ERROR_NOT_ENOUGH_MEMORY) {
-      return code;
-    }
-    const auto before = static_cast<std::size_t>(host.data() - entry.data());
-    if (!to.empty()) {
-      to.append(';');
-    }
-    to.append(entry.substr(0, before));
-    to.append(code == ERROR_SUCCESS ? name.view() : host);
-    to.append(entry.substr(before + host.size()));
-  }
-  return to.ok() ? ERROR_SUCCESS : ERROR_NOT_ENOUGH_MEMORY;
-}
-
-// From UTF-16 or UTF-32.
-DWORD append_list(memory::growable<char>& to, std::wstring_view list) noexcept {
-  memory::growable<char> text;
-  const DWORD code = append_utf8(text, list);
-  return code == ERROR_SUCCESS ? append_list(to, text.view()) : code;
-}
-
 bool is_server_list(std::string_view list) noexcept {
   bool any = false;
   for (std::string_view entry = take_entry(list); !entry.empty(); entry = take_entry(list)) {
@@ -232,32 +189,6 @@ DWORD take_decoded(std::string_view text, secret_text& to) noexcept {
   return code;
 }
 
-// Hosts with commas between them; each stands for itself and what is below it.
-void append_bypass(memory::growable<char>& to, std::string_view no_proxy) noexcept {
-  const auto add = [&to](std::string_view prefix, std::string_view host) {
-    if (!to.empty()) {
-      to.append(';');
-    }
-    to.append(prefix);
-    to.append(host);
-  };
-  while (!no_proxy.empty()) {
-    const std::size_t begin = no_proxy.find_first_not_of(", \t");
-    no_proxy.remove_prefix(begin == std::string_view::npos ? no_proxy.size() : begin);
-    std::string_view host = no_proxy.substr(0, no_proxy.find_first_of(", \t"));
-    no_proxy.remove_prefix(host.size());
-    if (!host.empty() && host.front() == '.') {
-      host.remove_prefix(1);
-    }
-    if (!host.empty()) {
-      add({}, host);
-      if (host.front() != '*' && host.front() != '[') {
-        add("*.", host);
-      }
-    }
-  }
-}
-
 } // namespace
 
 DWORD proxy_settings::set(DWORD access_type, const WCHAR* servers, const WCHAR* bypass) noexcept {
@@ -290,9 +221,9 @@ DWORD proxy_settings::set(DWORD access_type, const WCHAR* servers, const WCHAR* 
 }
 
 DWORD proxy_settings::set_named(std::wstring_view servers, std::wstring_view bypass) noexcept {
-  DWORD code = append_list(servers_, servers);
+  DWORD code = append_utf8(servers_, servers);
   if (code == ERROR_SUCCESS) {
-    code = append_list(bypass_, bypass);
+    code = append_utf8(bypass_, bypass);
   }
   if (code == ERROR_SUCCESS && !is_server_list(servers_.view())) {
     code = ERROR_INVALID_PARAMETER;
@@ -307,15 +238,14 @@ DWORD proxy_settings::set_from_environment() noexcept {
     code = add_from_environment(true, from_environment("https_proxy", "HTTPS_PROXY"));
   }
   named_ = !servers_.empty() || unusable_[0] || unusable_[1];
-  memory::growable<char> bypass;
   if (const char* const hosts = from_environment("no_proxy", "NO_PROXY");
       named_ && hosts != nullptr) {
-    append_bypass(bypass, hosts);
+    add_bypass(hosts);
   }
-  if (code == ERROR_SUCCESS && (!servers_.ok() || !bypass.ok())) {
+  if (code == ERROR_SUCCESS && (!servers_.ok() || !bypass_.ok())) {
     code = ERROR_NOT_ENOUGH_MEMORY;
   }
-  return code == ERROR_SUCCESS ? append_list(bypass_, bypass.view()) : code;
+  return code;
 }
 
 // [<scheme>://][<user>[:<password>]@]<host>[:<port>][/]
@@ -331,15 +261,14 @@ DWORD proxy_settings::add_from_environment(bool secure, const char* url) noexcep
   const std::string_view scheme = text.substr(0, authority);
   const std::string_view server = text.substr(has_user ? at + 1 : authority);
 
-  memory::growable<char> given;
-  given.append(scheme);
-  given.append(server);
   memory::growable<char> entry;
-  if (!given.ok() || append_list(entry, given.view()) == ERROR_NOT_ENOUGH_MEMORY) {
+  entry.append(scheme);
+  entry.append(server);
+  if (!entry.ok()) {
     return ERROR_NOT_ENOUGH_MEMORY;
   }
   server_entry parsed;
-  if (given.view().find_first_of(separators) != std::string_view::npos ||
+  if (entry.view().find_first_of(separators) != std::string_view::npos ||
       !parse_server(entry.view(), parsed) || !parsed.targets.empty()) {
     unusable_[secure] = true;
     return ERROR_SUCCESS;
@@ -361,6 +290,32 @@ DWORD proxy_settings::add_from_environment(bool secure, const char* url) noexcep
   }
   user.given = code == ERROR_SUCCESS && !user.user.empty();
   return code;
+}
+
+// Hosts with commas between them; each stands for itself and what is below it.
+void proxy_settings::add_bypass(std::string_view no_proxy) noexcept {
+  const auto add = [this](std::string_view prefix, std::string_view host) {
+    if (!bypass_.empty()) {
+      bypass_.append(';');
+    }
+    bypass_.append(prefix);
+    bypass_.append(host);
+  };
+  while (!no_proxy.empty()) {
+    const std::size_t begin = no_proxy.find_first_not_of(", \t");
+    no_proxy.remove_prefix(begin == std::string_view::npos ? no_proxy.size() : begin);
+    std::string_view host = no_proxy.substr(0, no_proxy.find_first_of(", \t"));
+    no_proxy.remove_prefix(host.size());
+    if (!host.empty() && host.front() == '.') {
+      host.remove_prefix(1);
+    }
+    if (!host.empty()) {
+      add({}, host);
+      if (host.front() != '*' && host.front() != '[') {
+        add("*.", host);
+      }
+    }
+  }
 }
 
 DWORD proxy_settings::copy_from(const proxy_settings& other) noexcept {

@@ -25,8 +25,6 @@ struct proxy_server {
 ///            scheme is that of the targets, the second one that of the proxy. Port 80, or 443.
 ///   bypass   [<scheme>://]<host>[:<port>], separated likewise; '*' stands for any characters,
 ///            <local> for names without a period.
-///
-/// Names outside ASCII are kept as append_host() has them.
 class proxy_settings {
 public:
   /// `access_type` is a WINHTTP_ACCESS_TYPE_...; names are only allowed with NAMED_PROXY (GET-01).
@@ -52,6 +50,7 @@ private:
   [[nodiscard]] DWORD set_named(std::wstring_view servers, std::wstring_view bypass) noexcept;
   [[nodiscard]] DWORD set_from_environment() noexcept;
   [[nodiscard]] DWORD add_from_environment(bool secure, const char* url) noexcept;
+  void add_bypass(std::string_view no_proxy) noexcept;
 
   bool named_ = false; // else there is none
   memory::growable<char> servers_;

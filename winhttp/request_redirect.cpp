@@ -1,6 +1,5 @@
 #include "winhttp/request.hpp"
 
-#include "winhttp/host_name.hpp"
 #include "winhttp/text.hpp"
 #include "winhttp/url.hpp"
 
@@ -102,13 +101,11 @@ DWORD request::resolve_location(std::string_view location, request_target& next)
     case url_error::invalid:
       return ERROR_WINHTTP_INVALID_URL;
     }
-    if (parts.has_user && dwords_.get(dword_option::reject_userpwd) != 0) {
+    const std::string_view host = without_brackets(parts.host);
+    if (!is_host(host) || (parts.has_user && dwords_.get(dword_option::reject_userpwd) != 0)) {
       return ERROR_WINHTTP_INVALID_URL;
     }
-    if (const DWORD code = append_host(next.host, without_brackets(parts.host));
-        code != ERROR_SUCCESS) {
-      return code;
-    }
+    next.host.append(host);
     next.host.append('\0');
     next.port = parts.port;
     next.secure = parts.secure;

@@ -37,14 +37,6 @@ template <typename Char> [[nodiscard]] constexpr Char to_lower(Char c) noexcept 
 template <typename Char> [[nodiscard]] constexpr bool is_digit(Char c) noexcept {
   return c >= Char{'0'} && c <= Char{'9'};
 }
-[[nodiscard]] constexpr bool is_ascii(std::string_view text) noexcept {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) >= 0x80) {
-      return false;
-    }
-  }
-  return true;
-}
 /// The value of a hexadecimal digit, or -1.
 template <typename Char> [[nodiscard]] constexpr int hex_value(Char c) noexcept {
   if (is_digit(c)) {

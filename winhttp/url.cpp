@@ -115,6 +115,36 @@ url_error split_url(std::basic_string_view<Char> url, url_parts<Char>& parts) no
 template url_error split_url(std::basic_string_view<char>, url_parts<char>&) noexcept;
 template url_error split_url(std::basic_string_view<wchar_t>, url_parts<wchar_t>&) noexcept;
 
+bool is_host(std::string_view host) noexcept {
+  if (host.empty() || host.size() > 255) {
+    return false;
+  }
+  if (const std::size_t colon = host.find(':'); colon != std::string_view::npos) {
+    // Only an IPv6 literal has colons, two at least; it may name a zone, as fe80::1%eth0 does.
+    if (host.find(':', colon + 1) == std::string_view::npos || host.back() == '%') {
+      return false;
+    }
+    const std::string_view address = host.substr(0, host.find('%'));
+    host.remove_prefix(address.size());
+    for (const char c : address) {
+      if (hex_value(c) < 0 && c != ':' && c != '.') {
+        return false;
+      }
+    }
+    if (host.empty()) {
+      return true;
+    }
+    host.remove_prefix(1);
+  }
+  for (const char c : host) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte >= 0x7F || is_one_of(c, "\"#%/:<>?@[\\]^`{|}")) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool must_escape(std::uint32_t c) noexcept {
   return c <= 0x20 || c >= 0x7F || is_one_of(static_cast<wchar_t>(c), "\"<>\\^`{|}");
 }

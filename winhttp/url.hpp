@@ -36,6 +36,10 @@ template <typename Char>
 extern template url_error split_url(std::basic_string_view<char>, url_parts<char>&) noexcept;
 extern template url_error split_url(std::basic_string_view<wchar_t>, url_parts<wchar_t>&) noexcept;
 
+/// A host as it may stand in a URL or in WinHttpConnect, without brackets and port: ASCII, not
+/// empty, nothing that could end a host. Non-ASCII names have to be given in their ASCII form.
+[[nodiscard]] bool is_host(std::string_view host) noexcept;
+
 /// Which parts of an object name append_object_name() encodes (WINHTTP_FLAG_ESCAPE_...).
 struct escaping {
   bool path = true;

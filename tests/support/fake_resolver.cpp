@@ -20,7 +20,6 @@ struct shared_state {
   int number = 0;
   int started = 0;
   int finished = 0;
-  std::string last_host;
   std::vector<std::string> addresses;
   std::set<const addrinfo*> results; // handed out, not freed yet
 };
@@ -92,11 +91,6 @@ int fake_resolver::finished() const {
   return state().finished;
 }
 
-std::string fake_resolver::last_host() const {
-  const std::lock_guard guard(state().lock);
-  return state().last_host;
-}
-
 void fake_resolver::wait_for_start(int count) const {
   std::unique_lock guard(state().lock);
   state().changed.wait(guard, [count] { return state().started >= count; });
@@ -110,14 +104,13 @@ void fake_resolver::wait_until_clean() const {
 
 namespace {
 
-int fake_lookup(const char* host, const char* service, const addrinfo* hints, addrinfo** found) {
+int fake_lookup(const char* service, const addrinfo* hints, addrinfo** found) {
   std::vector<std::string> addresses;
   int code = 0;
   int number = 0;
   {
     std::unique_lock guard(state().lock);
     ++state().started;
-    state().last_host = host;
     state().changed.notify_all();
     state().changed.wait(guard, [] { return !state().held; });
     addresses = state().addresses;
@@ -156,7 +149,7 @@ extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo
     const std::lock_guard guard(state().lock);
     answered_here = answered_here && state().active;
   }
-  return answered_here ? fake_lookup(host, service, hints, found)
+  return answered_here ? fake_lookup(service, hints, found)
                        : real_lookup()(host, service, hints, found);
 }
 

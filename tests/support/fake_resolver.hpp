@@ -22,7 +22,6 @@ public:
 
   [[nodiscard]] int started() const; // lookups so far
   [[nodiscard]] int finished() const;
-  [[nodiscard]] std::string last_host() const; // the name that was looked up last
   /// Blocks until `started() >= count`.
   void wait_for_start(int count) const;
   /// Blocks until every lookup that has started is finished and its result is freed.

@@ -1,7 +1,6 @@
 // WinHttpCrackUrl and WinHttpCreateUrl (GET-06), and the parts of winhttp/url.hpp that only
 // redirects use.
 
-#include "winhttp/host_name.hpp"
 #include "winhttp/url.hpp"
 
 #include <gtest/gtest.h>

@@ -121,8 +121,9 @@ public:
   [[nodiscard]] bool has_kept() const noexcept {
     return undelivered_.from != nullptr || (tls_ != nullptr && has_kept_sealed());
   }
-  /// Returns none (over TLS perhaps with nothing, when a record is not complete), end_of_stream,
-  /// connection_lost, no_memory (they stay kept) or tls_record.
+  /// Returns none (over TLS perhaps with nothing: when has_kept() goes on, because there was more
+  /// to decrypt than is good for the others on the loop, and else because a record is not
+  /// complete), end_of_stream, connection_lost, no_memory (they stay kept) or tls_record.
   [[nodiscard]] error deliver_kept(loop& on, read_target& to) noexcept;
 
   /// Sends what the kernel takes at once and takes it off `rest`; needs no loop and never waits.

@@ -76,7 +76,7 @@ error stream::receive_sealed(loop& on, time_point deadline, cancel_source* cance
 
 error stream::read_sealed(loop& on, read_target& to, time_point deadline,
                           cancel_source* cancel) noexcept {
-  for (;;) {
+  for (bool received = false;;) {
     const error got = unseal(on.buffers(), to);
     if (to.direct_bytes != 0 || (got != error::none && got != error::would_block)) {
       return got;
@@ -87,19 +87,27 @@ error stream::read_sealed(loop& on, read_target& to, time_point deadline,
     if (got == error::none) {
       return got;
     }
+    if (received && deadline != no_deadline && on.io().now() >= deadline) {
+      return error::timed_out; // though it never stops sending records without data
+    }
+    if (tls_->pending_bytes() != 0) {
+      continue;
+    }
     const error failed = receive_sealed(on, deadline, cancel);
     if (failed != error::none) {
       // A FIN may be an attacker's: only close_notify is the peer's word that this was all.
       return failed == error::end_of_stream ? error::connection_lost : failed;
     }
+    received = true;
   }
 }
 
 error stream::read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept {
   read_target to{inbox};
   for (;;) {
-    if (const error got = unseal(from, to); got != error::would_block) {
-      return got;
+    const error got = unseal(from, to);
+    if (got != error::would_block || tls_->pending_bytes() != 0) {
+      return got; // would_block with more to decrypt: another time
     }
     if (undelivered_.from == nullptr) {
       const error failed = receive_now(from, buffer_class_bytes[0]);

@@ -32,7 +32,7 @@ tls_status tls_channel::read(int fd, std::span<std::byte> to, std::size_t& read_
     return tls_status::failed;
   }
   tls_status stopped_by = tls_status::done;
-  std::size_t records_left = SIZE_MAX;
+  std::size_t records_left = max_records_a_read;
   const tls_status status = engine_->read_all(to, read_bytes, stopped_by, records_left);
   ended_ = stopped_by == tls_status::closed || stopped_by == tls_status::failed;
   flush_locked(fd);

@@ -43,9 +43,10 @@ public:
   /// more from the network.
   [[nodiscard]] std::size_t pending_bytes() noexcept;
   [[nodiscard]] tls_status handshake() noexcept;
-  /// Decrypts what there is, as far as it fits. `read_bytes` > 0 with done; what ended the stream
-  /// behind those bytes comes with the next call. Afterwards flush(), for `fd`: key updates ask for
-  /// an answer, bad records for an alert.
+  /// Decrypts what there is, as far as it fits, but at most so many records that others get their
+  /// turn: need_input with pending_bytes() means that these were all without data. `read_bytes` > 0
+  /// with done; what ended the stream behind those bytes comes with the next call. Afterwards
+  /// flush(), for `fd`: key updates ask for an answer, bad records for an alert.
   [[nodiscard]] tls_status read(int fd, std::span<std::byte> to, std::size_t& read_bytes) noexcept;
 
   // Any thread.
@@ -80,6 +81,8 @@ public:
   [[nodiscard]] bool keep(std::span<const std::byte> not_sent) noexcept;
 
 private:
+  // Of a peer that sends tickets or key updates without end, 10 us each.
+  static constexpr std::size_t max_records_a_read = 256;
   // Queues that were longer than this do not stay with the connection.
   static constexpr std::size_t kept_queue_bytes = 4096;
   // A peer that lets more than this pile up does not read: two large buffers of a writer's, and

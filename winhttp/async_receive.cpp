@@ -116,6 +116,10 @@ async_socket::input async_socket::read_more(std::span<std::byte> to,
     if (direct_bytes != 0 || inbox.size_bytes() != before) {
       return input::grown;
     }
+    if (!input_ended_ && from.has_kept()) { // records without data: the other sockets are next
+      post(to_work);
+      return input::awaited;
+    }
   }
   if (input_ended_) {
     return input::ended;

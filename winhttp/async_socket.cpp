@@ -111,6 +111,10 @@ void async_socket::wake(std::uint32_t what) noexcept {
   if (what == to_work && loop_.is_current() && working_) {
     return; // run_events() looks again when the callback that we are in returns
   }
+  post(what);
+}
+
+void async_socket::post(std::uint32_t what) noexcept {
   if (wanted_.fetch_or(what, std::memory_order_acq_rel) == 0) {
     loop_.post(command_);
   }

@@ -87,6 +87,7 @@ private:
   void raise_in_call(const event& what) const noexcept;
 
   void wake(std::uint32_t what) noexcept;
+  void post(std::uint32_t what) noexcept;
   static void on_command(loop_command& posted) noexcept;
   void retire_or_drop() noexcept;
   void run_events() noexcept;

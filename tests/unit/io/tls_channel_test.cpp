@@ -95,6 +95,25 @@ TEST_F(tls_channel, answers_that_a_peer_does_not_take_are_kept_to_a_bound) {
   EXPECT_EQ(channel_->seal(bytes_of("x"), {}, room_used_bytes), error::connection_lost);
 }
 
+TEST_F(tls_channel, a_read_gives_up_its_turn_to_a_flood_of_records_without_data) {
+  constexpr int updates = 2000;
+  std::string flood;
+  for (int i = 0; i < updates; ++i) {
+    flood += peer_.key_update(false);
+  }
+  hear(flood + peer_.seal("and on"));
+  std::string got;
+  int turns = 0;
+  while (read(got) == tls_status::need_input) {
+    ASSERT_NE(channel_->pending_bytes(), 0u);
+    ASSERT_LT(++turns, updates);
+  }
+  EXPECT_EQ(got, "and on");
+  EXPECT_GT(turns, 4);
+  EXPECT_EQ(read(got), tls_status::need_input);
+  EXPECT_EQ(channel_->pending_bytes(), 0u) << "this asks for more from the network";
+}
+
 TEST_F(tls_channel, answers_that_a_peer_takes_late_are_all_there) {
   const int room_bytes = 4096;
   ::setsockopt(near_.get(), SOL_SOCKET, SO_SNDBUF, &room_bytes, sizeof room_bytes);

@@ -107,6 +107,32 @@ TEST_F(async_socket, RCV_40_RCV_41_RCV_45_large_payload_is_the_same_on_every_way
   EXPECT_EQ(seen.copied_bytes < seen.payload_bytes, tls_is_wanted());
 }
 
+TEST_F(async_socket, what_comes_behind_a_flood_of_records_without_data_is_received) {
+  if (!tls_is_wanted()) {
+    GTEST_SKIP() << "for TLS";
+  }
+  open_peer server([](peer_connection& peer) {
+    const auto flood_and = [&](const std::string& frame) {
+      std::string flood;
+      for (int i = 0; i < 2000; ++i) {
+        flood += peer.tls()->key_update(false);
+      }
+      peer.send_raw(flood + peer.tls()->seal(frame));
+    };
+    flood_and(make_frame(text_opcode, "and on"));
+    EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+    flood_and(make_close(1000));
+    peer.expect_eof();
+  });
+  async_client client(server.port());
+  landing<16> to;
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  EXPECT_EQ(to.first(6), "and on");
+  EXPECT_EQ(close(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE);
+}
+
 TEST_F(async_socket, RCV_01_RCV_02_SND_01_SND_03_STA_03_refused_calls_say_so_and_raise_nothing) {
   open_peer server([](peer_connection& peer) {
     EXPECT_EQ(peer.read_frame().payload, "after");

@@ -111,6 +111,41 @@ TEST_F(tls_hostile, data_behind_close_notify_is_never_delivered) {
   EXPECT_EQ(receive(socket.handle()), lost);
 }
 
+TEST_F(tls_hostile, what_comes_behind_a_flood_of_records_without_data_is_received) {
+  scripted_peer peer(after_upgrade([](peer_connection& to) {
+    std::string flood;
+    for (int i = 0; i < 2000; ++i) {
+      flood += to.tls()->key_update(false);
+    }
+    to.send_raw(flood + to.tls()->seal(make_frame(text_opcode, "and on") + make_close(1000)));
+    read_to_the_end(to);
+  }));
+  const secure_socket socket(peer.port());
+  EXPECT_EQ(receive(socket.handle()), (received{0, utf8_message, "and on"}));
+  EXPECT_EQ(close(socket.handle()), 0u);
+}
+
+TEST_F(tls_hostile, CLO_06_an_endless_flood_of_records_without_data_does_not_hold_close) {
+  scripted_peer peer(after_upgrade([](peer_connection& to) {
+    try {
+      for (int rounds = 0; rounds < 10000; ++rounds) { // minutes of work for the client
+        std::string flood;
+        for (int i = 0; i < 1000; ++i) {
+          flood += to.tls()->key_update(false);
+        }
+        to.send_raw(flood);
+      }
+      ADD_FAILURE() << "the client has read all of it";
+    } catch (const peer_failure&) { // the client has gone
+    }
+  }));
+  const secure_socket socket(peer.port());
+  DWORD milliseconds = 100;
+  ASSERT_TRUE(WinHttpSetOption(socket.handle(), WINHTTP_OPTION_WEB_SOCKET_CLOSE_TIMEOUT,
+                               &milliseconds, sizeof milliseconds));
+  EXPECT_EQ(close(socket.handle()), DWORD{ERROR_WINHTTP_TIMEOUT});
+}
+
 TEST_F(tls_hostile, key_updates_and_late_tickets_at_any_point) {
   scripted_peer peer(after_upgrade([](peer_connection& to) {
     std::mt19937 random(7);

@@ -4,6 +4,7 @@
 #include "winhttp/error_map.hpp"
 
 #include <algorithm>
+#include <utility>
 
 // Receiving and closing on the loop thread.
 
@@ -124,6 +125,9 @@ async_socket::input async_socket::read_more(std::span<std::byte> to,
   if (input_ended_) {
     return input::ended;
   }
+  if (std::exchange(lacks_memory_, false)) {
+    return input::no_memory; // to read at once would fail at once, again and again
+  }
   if (recv_.idle()) {
     from.begin_read(loop_.loop(), recv_);
   }
@@ -146,7 +150,9 @@ void async_socket::on_read(io::operation& done) noexcept {
     switch (self.of_.link_.stream().end_read(self.recv_, self.of_.rx_.inbox())) {
     case error::none:
     case error::cancelled:
-    case error::no_memory: // the bytes are kept: read_more() tries again
+      break;
+    case error::no_memory: // kept bytes read_more() tries to deliver again
+      self.lacks_memory_ = !self.of_.link_.stream().has_kept();
       break;
     default:
       self.input_ended_ = true;

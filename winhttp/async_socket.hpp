@@ -141,6 +141,7 @@ private:
   bool closed_input_ = false; // R.closed
   bool peer_closed_ = false;  // the close frame has been read
   bool input_ended_ = false;  // nothing more can be read
+  bool lacks_memory_ = false; // the last read found no buffer
   bool violated_ = false;
   bool close_pending_ = false; // C.pending
   bool close_started_ = false; // and what Close cancels has been reported

@@ -126,12 +126,12 @@ error stream::read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept {
 // more ciphertext.
 error stream::unseal(buffer_pool& buffers, read_target& to) noexcept {
   if (undelivered_plain_.from == nullptr) {
-    if (!to.direct.empty()) {
-      return unseal_into(to.direct, to.direct_bytes);
-    }
     const std::size_t pending = tls_->pending_bytes();
     if (pending == 0) {
       return error::would_block;
+    }
+    if (!to.direct.empty()) {
+      return unseal_into(to.direct, to.direct_bytes);
     }
     const buffer_class wanted =
         pending > buffer_class_bytes[0] ? buffer_class::large : buffer_class::small;

@@ -68,6 +68,11 @@ stream& stream::operator=(stream&& other) noexcept {
   return *this;
 }
 
+int stream::unacknowledged_bytes(int otherwise) const noexcept {
+  int bytes = 0;
+  return ::ioctl(socket_.fd, SIOCOUTQ, &bytes) == 0 ? bytes : otherwise;
+}
+
 bool stream::addresses(sockaddr_storage& local, sockaddr_storage& remote) const noexcept {
   sockaddr_storage ours{};
   sockaddr_storage theirs{};
@@ -252,7 +257,7 @@ error stream::send(loop& on, std::span<const std::byte>& rest,
                    std::chrono::milliseconds progress_timeout, cancel_source* cancel) noexcept {
   constexpr int unknown = INT_MAX;
   const bool bounded = progress_timeout.count() > 0;
-  int unacknowledged_bytes = unknown;
+  int left = unknown;
   time_point deadline = no_deadline;
   time_point next_look = no_deadline;
   for (bool progressed = true; !rest.empty();) {
@@ -263,7 +268,7 @@ error stream::send(loop& on, std::span<const std::byte>& rest,
       const time_point now = on.io().now();
       deadline = now + progress_timeout;
       next_look = now + first_look;
-      unacknowledged_bytes = unknown;
+      left = unknown;
     }
     send_op op;
     op.socket = socket_;
@@ -282,12 +287,10 @@ error stream::send(loop& on, std::span<const std::byte>& rest,
       return ended;
     }
     const time_point now = on.io().now();
-    int left = 0;
-    if (::ioctl(socket_.fd, SIOCOUTQ, &left) == 0 && left < unacknowledged_bytes) {
-      if (unacknowledged_bytes != unknown) {
-        deadline = now + progress_timeout;
-      }
-      unacknowledged_bytes = left;
+    const int before = left;
+    left = std::min(left, unacknowledged_bytes(left));
+    if (left < before && before != unknown) {
+      deadline = now + progress_timeout;
     }
     if (now >= deadline) {
       return error::timed_out;

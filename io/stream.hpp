@@ -52,6 +52,9 @@ public:
   [[nodiscard]] bool is_open() const noexcept { return socket_.fd >= 0; }
   /// -1 when closed. For options and tests; reading and writing it upsets the stream.
   [[nodiscard]] int descriptor() const noexcept { return socket_.fd; }
+  /// How many bytes of ours the peer has yet to acknowledge, sent or not; `otherwise` where the
+  /// kernel does not say. Any thread. Source: SIOCOUTQ of tcp(7).
+  [[nodiscard]] int unacknowledged_bytes(int otherwise) const noexcept;
   /// Its two ends; false, and nothing written, when it is closed or has lost its peer.
   [[nodiscard]] bool addresses(sockaddr_storage& local, sockaddr_storage& remote) const noexcept;
 

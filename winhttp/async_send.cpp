@@ -1,7 +1,6 @@
 #include "winhttp/async_socket.hpp"
 
 #include "core/memory.hpp"
-#include "io/send_queue.hpp"
 #include "winhttp/error_map.hpp"
 
 #include <algorithm>
@@ -279,7 +278,7 @@ void async_socket::on_sent(io::operation& done) noexcept {
 void async_socket::watch_progress() noexcept {
   if (of_.send_timeout_.count() > 0) {
     looks_without_progress_ = 0;
-    unacknowledged_bytes_ = io::unacknowledged_bytes(of_.link_.stream().descriptor(), 0);
+    unacknowledged_bytes_ = of_.link_.stream().unacknowledged_bytes(0);
     arm_send_timer();
   }
 }
@@ -297,8 +296,7 @@ void async_socket::on_send_timer(io::timer& expired) noexcept {
     return;
   }
   const int before = self.unacknowledged_bytes_;
-  self.unacknowledged_bytes_ =
-      io::unacknowledged_bytes(self.of_.link_.stream().descriptor(), before);
+  self.unacknowledged_bytes_ = self.of_.link_.stream().unacknowledged_bytes(before);
   if (self.unacknowledged_bytes_ != before) {
     self.looks_without_progress_ = 0;
   } else if (++self.looks_without_progress_ == looks_per_timeout) {

@@ -6,6 +6,8 @@
 #include "core/memory.hpp"
 #include "support/test_effort.hpp"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -225,10 +227,13 @@ TEST_P(large_frames, RCV_40_RCV_41_RCV_42_RCV_44_RCV_45_any_frames_through_any_r
 
 std::atomic<std::size_t> failing_every{0}; // allocation; 0: none
 std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> failing_up_to{SIZE_MAX}; // bytes; larger ones work
+std::atomic<std::size_t> failures{0};
 
 void* failing_allocate(std::size_t bytes) noexcept {
   const std::size_t every = failing_every;
-  if (every != 0 && ++allocations % every == 0) {
+  if (every != 0 && bytes <= failing_up_to && ++allocations % every == 0) {
+    ++failures;
     return nullptr;
   }
   return std::malloc(bytes);
@@ -308,6 +313,51 @@ TEST_P(large_frames, RCV_27_allocations_that_fail_lose_nothing) {
   // The loops of asynchronous handles may have buffers enough from earlier tests.
   EXPECT_TRUE(refused > 0 || GetParam() == receiving::posted ||
               GetParam() == receiving::in_callback);
+}
+
+// Decrypted, but the inbox had no memory to note it: it comes before what is still encrypted.
+TEST_F(websocket_test, RCV_27_what_the_inbox_could_not_take_is_not_overtaken) {
+  constexpr std::size_t part_bytes = 2000;
+  constexpr std::size_t inline_parts = 4; // what an inbox holds without memory
+  const std::string payload = pattern_text(100000);
+  const std::string frame = make_frame(binary_opcode, payload);
+  winhttp::set_care_period(std::chrono::milliseconds(1));
+  pair_settings how;
+  how.read_ahead_bytes = 32768;
+  socket_pair pair(how);
+  failures = 0;
+  memory::set_hooks(&failing);
+  std::size_t sent = 0;
+  for (std::size_t part = 0; part <= inline_parts; ++part, sent += part_bytes) {
+    if (part == inline_parts) {
+      failing_up_to = 1024; // there are receive buffers
+      failing_every = 1;
+    }
+    pair.peer().send(std::string_view(frame).substr(sent, part_bytes));
+    wait_until([&] { // the caretaker has taken it
+      int unread = -1;
+      return ::ioctl(pair.client_fd(), FIONREAD, &unread) == 0 && unread == 0;
+    });
+  }
+  wait_until([] { return failures > 0; });
+  winhttp::set_care_period(std::chrono::hours(1)); // it does not come again
+  pair.peer().send(std::string_view(frame).substr(sent));
+  std::string all;
+  while (all.size() < payload.size()) {
+    const received piece = receive(pair.handle(), 50000);
+    if (failing_every.exchange(0) == 0) {
+      EXPECT_EQ(piece.code, 0u); // the first one may say that there is no memory
+    }
+    if (piece.code != 0 && piece.code != ERROR_NOT_ENOUGH_MEMORY) {
+      break;
+    }
+    all += piece.bytes;
+  }
+  failing_every = 0;
+  failing_up_to = SIZE_MAX;
+  memory::set_hooks(nullptr);
+  winhttp::set_care_period(winhttp::decision::care_period);
+  EXPECT_TRUE(all == payload);
 }
 
 // In the middle of a frame

@@ -125,7 +125,8 @@ public:
   /// inbox, because they are payload that wants no other treatment; then took(). Empty if that is
   /// not so, or so little that the rest of the frame had better come along with what follows it.
   [[nodiscard]] std::span<std::byte> direct_room(std::span<std::byte> to) const noexcept;
-  /// `count` bytes, at least one, are there: the piece that they are.
+  /// The first `count` bytes of direct_room() are filled, at least one: the piece that they are
+  /// (RCV-41, RCV-43).
   [[nodiscard]] rx_result took(std::size_t count) noexcept;
 
   /// As receive(), but drops payload without looking at it: what a closing side does with data

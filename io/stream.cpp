@@ -21,9 +21,8 @@ constexpr std::size_t small_read_bytes = 1024;
 constexpr std::uint8_t full_reads_to_grow = 2;
 constexpr std::uint8_t small_reads_to_shrink = 8;
 
-// A blocked send looks for a peer's progress after the first time, then so often in a timeout.
+// A blocked send looks for a peer's progress after this, and then looks_per_timeout times.
 constexpr std::chrono::milliseconds first_look{1};
-constexpr int looks_per_timeout = 4;
 
 } // namespace
 

@@ -36,6 +36,9 @@ struct read_target {
   std::size_t direct_bytes = 0;     // so many came there
 };
 
+/// So often in a time-out a blocked write looks whether the peer has taken anything (TMO-05).
+inline constexpr int looks_per_timeout = 4;
+
 /// A connected TCP stream, not bound to a loop between calls: each call runs on the loop it is
 /// given. One reader and one writer may be active at a time, on different loops. Over TLS too:
 /// after start_tls() the same calls take and give plain bytes.
@@ -43,7 +46,7 @@ class stream {
 public:
   stream() noexcept = default;
   explicit stream(int connected_fd) noexcept; // takes ownership
-  /// Over TLS that has shaken hands already.
+  /// Over TLS that has shaken hands already; takes ownership of both.
   stream(int connected_fd, memory::unique<tls_channel> established) noexcept;
   ~stream() { close(); } // nobody inside a call
   stream(stream&& other) noexcept;
@@ -81,7 +84,8 @@ public:
     read_target to{inbox};
     return read(on, to, deadline, cancel);
   }
-  /// The same, or with bytes at `to.direct`: then the result is none, although cancelled it may be.
+  /// The same, or with bytes at `to.direct`: then the result is none, and a cancellation that came
+  /// meanwhile is for the next read.
   [[nodiscard]] error read(loop& on, read_target& to, time_point deadline,
                            cancel_source* cancel) noexcept;
 

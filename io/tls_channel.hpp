@@ -81,7 +81,7 @@ public:
   [[nodiscard]] bool keep(std::span<const std::byte> not_sent) noexcept;
 
 private:
-  // Of a peer that sends tickets or key updates without end, 10 us each.
+  // A peer may send tickets or key updates without end, and each takes new keys to be derived.
   static constexpr std::size_t max_records_a_read = 256;
   // Queues that were longer than this do not stay with the connection.
   static constexpr std::size_t kept_queue_bytes = 4096;

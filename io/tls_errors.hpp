@@ -15,7 +15,7 @@ namespace sluice::io {
 }
 
 /// Before a call after which SSL_get_error() is asked, which takes any old error for one of this
-/// call. Asking first, because clearing an empty queue costs 800 instructions.
+/// call. Asking first, because clearing an empty queue is dear (perf-notes.md, section 6).
 inline void forget_errors() noexcept {
   if (::ERR_peek_error() != 0) {
     ::ERR_clear_error();

@@ -103,10 +103,7 @@ async_socket::input async_socket::read_more(std::span<std::byte> to,
   io::stream& from = of_.link_.stream();
   slice_queue& inbox = of_.rx_.inbox();
   if (from.has_kept()) {
-    io::read_target into{inbox};
-    if (!to.empty() && from.is_tls()) {
-      into.direct = of_.rx_.direct_room(to);
-    }
+    io::read_target into{inbox, of_.rx_.direct_room(to)};
     const std::size_t before = inbox.size_bytes();
     const error failed = from.deliver_kept(loop_.loop(), into);
     if (failed == error::no_memory) {

@@ -18,9 +18,6 @@ constexpr std::size_t stack_bytes = 4096;
 // Larger ones go through memory of their own, which the loop takes over with what is left of it.
 constexpr std::size_t most_staged_bytes = std::size_t{64} << 10;
 
-// So often in a send timeout a blocked send looks for the peer's progress.
-constexpr int looks_per_timeout = 4;
-
 } // namespace
 
 void async_socket::drop_staging() noexcept {
@@ -284,7 +281,7 @@ void async_socket::watch_progress() noexcept {
 }
 
 void async_socket::arm_send_timer() noexcept {
-  const std::chrono::milliseconds next_look = of_.send_timeout_ / looks_per_timeout;
+  const std::chrono::milliseconds next_look = of_.send_timeout_ / io::looks_per_timeout;
   loop_.timers().arm(send_timer_, io::clock::now(),
                      std::max(next_look, std::chrono::milliseconds(1)));
 }
@@ -299,7 +296,7 @@ void async_socket::on_send_timer(io::timer& expired) noexcept {
   self.unacknowledged_bytes_ = self.of_.link_.stream().unacknowledged_bytes(before);
   if (self.unacknowledged_bytes_ != before) {
     self.looks_without_progress_ = 0;
-  } else if (++self.looks_without_progress_ == looks_per_timeout) {
+  } else if (++self.looks_without_progress_ == io::looks_per_timeout) {
     // The peer takes nothing. The operation completes with an error now.
     self.of_.link_.fail(decision::send_without_progress, true);
     self.loop_.loop().io().cancel(self.send_);

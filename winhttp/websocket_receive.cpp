@@ -95,10 +95,7 @@ DWORD websocket::wait_for_input(io::loop*& on, std::span<std::byte> to, rx_resul
   }
   wire_.pump(*on);
   const io::time_point deadline = care_.of != nullptr ? io::no_deadline : keepalive_due();
-  io::read_target into{rx_.inbox()};
-  if (link_.stream().is_tls()) {
-    into.direct = rx_.direct_room(to);
-  }
+  io::read_target into{rx_.inbox(), rx_.direct_room(to)};
   const error outcome = link_.stream().read(*on, into, deadline, &receive_cancel_);
   if (into.direct_bytes != 0) {
     got = rx_.took(into.direct_bytes);

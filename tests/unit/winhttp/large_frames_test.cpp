@@ -96,7 +96,18 @@ void add_message(std::vector<data_frame>& to, std::mt19937& random) {
   }
 }
 
-std::string on_the_wire(const std::vector<data_frame>& frames, std::mt19937& random) {
+std::vector<std::vector<data_frame>> random_streams(unsigned count, std::mt19937& random) {
+  std::vector<std::vector<data_frame>> streams(count);
+  for (std::vector<data_frame>& frames : streams) {
+    for (auto i = 1 + random() % 6; i > 0; --i) {
+      add_message(frames, random);
+    }
+  }
+  return streams;
+}
+
+// With control frames between them if `random` is given.
+std::string on_the_wire(const std::vector<data_frame>& frames, std::mt19937* random = nullptr) {
   std::string wire;
   bool begins = true;
   for (const data_frame& one : frames) {
@@ -105,8 +116,8 @@ std::string on_the_wire(const std::vector<data_frame>& frames, std::mt19937& ran
                                   : binary_opcode,
                        one.payload, one.fin);
     begins = one.fin;
-    if (random() % 3 == 0) {
-      wire += make_frame(random() % 2 == 0 ? ping_opcode : pong_opcode, "between");
+    if (random != nullptr && (*random)() % 3 == 0) {
+      wire += make_frame((*random)() % 2 == 0 ? ping_opcode : pong_opcode, "between");
     }
   }
   return wire;
@@ -176,17 +187,12 @@ private:
 
 TEST_P(large_frames, RCV_40_RCV_41_RCV_42_RCV_44_RCV_45_any_frames_through_any_records) {
   constexpr unsigned rounds = full_effort ? 150 : 25;
-  std::vector<std::vector<data_frame>> streams(rounds);
   std::mt19937 random(20260607);
-  for (std::vector<data_frame>& frames : streams) {
-    for (auto i = 1 + random() % 6; i > 0; --i) {
-      add_message(frames, random);
-    }
-  }
+  const std::vector<std::vector<data_frame>> streams = random_streams(rounds, random);
   open_peer peer([&](peer_connection& to) {
     std::mt19937 cuts(1);
     for (const std::vector<data_frame>& frames : streams) {
-      send_somehow(to, on_the_wire(frames, cuts), cuts);
+      send_somehow(to, on_the_wire(frames, &cuts), cuts);
       // Nothing more, until all of it is there: nobody may wait for another segment.
       unsigned opcode = pong_opcode;
       while (opcode == pong_opcode) {
@@ -246,25 +252,12 @@ constexpr memory::hooks failing{&failing_allocate, &plain_release};
 // Until a Receive has said that there is none: a program that does not hear of it waits for ever.
 TEST_P(large_frames, RCV_27_allocations_that_fail_lose_nothing) {
   constexpr unsigned rounds = full_effort ? 60 : 15;
-  std::vector<std::vector<data_frame>> streams(rounds);
   std::mt19937 random(8);
-  for (std::vector<data_frame>& frames : streams) {
-    for (auto i = 1 + random() % 6; i > 0; --i) {
-      add_message(frames, random);
-    }
-  }
+  const std::vector<std::vector<data_frame>> streams = random_streams(rounds, random);
   open_peer peer([&](peer_connection& to) {
     std::mt19937 cuts(2);
     for (const std::vector<data_frame>& frames : streams) {
-      std::string wire;
-      bool begins = true;
-      for (const data_frame& one : frames) {
-        wire += make_frame(!begins    ? continuation_opcode
-                           : one.text ? text_opcode
-                                      : binary_opcode,
-                           one.payload, one.fin);
-        begins = one.fin;
-      }
+      std::string wire = on_the_wire(frames);
       while (!wire.empty()) { // no key update: its answer takes memory, without which TLS is over
         const std::size_t count = std::min(wire.size(), 1 + any_size(cuts, 17));
         to.send(std::string_view(wire).substr(0, count));

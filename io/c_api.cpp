@@ -72,6 +72,12 @@ static_assert(static_cast<int>(error::tls_handshake) == SLUICE_ERROR_TLS_HANDSHA
 static_assert(static_cast<int>(error::tls_record) == SLUICE_ERROR_TLS_RECORD);
 static_assert(static_cast<int>(error::cannot_listen) == SLUICE_ERROR_CANNOT_LISTEN);
 
+static_assert(static_cast<int>(connection_state::connecting) == SLUICE_STATE_CONNECTING);
+static_assert(static_cast<int>(connection_state::upgrading) == SLUICE_STATE_UPGRADING);
+static_assert(static_cast<int>(connection_state::open) == SLUICE_STATE_OPEN);
+static_assert(static_cast<int>(connection_state::closing) == SLUICE_STATE_CLOSING);
+static_assert(static_cast<int>(connection_state::closed) == SLUICE_STATE_CLOSED);
+
 // The structs of counters are the C++ ones, member by member.
 static_assert(sizeof(sluice_loop_stats) == sizeof(loop_stats));
 static_assert(offsetof(sluice_loop_stats, backend) == offsetof(loop_stats, backend));
@@ -118,6 +124,11 @@ const char* give(std::string_view text, std::size_t* size_bytes) noexcept {
     *size_bytes = text.size();
   }
   return text.data();
+}
+
+// Past the last: nothing, where C++ leaves it to the caller.
+upgrade_request::header header_at(const upgrade_request& of, std::size_t index) noexcept {
+  return index < of.header_count() ? of.at(index) : upgrade_request::header{};
 }
 
 sluice_view to_c(const view& of) noexcept {
@@ -423,6 +434,17 @@ const char* sluice_request_header(const sluice_request* request, const char* nam
                                   size_t* size_bytes) {
   return give(from_c(request).find(name, nth), size_bytes);
 }
+size_t sluice_request_header_count(const sluice_request* request) {
+  return from_c(request).header_count();
+}
+const char* sluice_request_header_name(const sluice_request* request, size_t index,
+                                       size_t* size_bytes) {
+  return give(header_at(from_c(request), index).name, size_bytes);
+}
+const char* sluice_request_header_value(const sluice_request* request, size_t index,
+                                        size_t* size_bytes) {
+  return give(header_at(from_c(request), index).value, size_bytes);
+}
 const char* sluice_request_subprotocol(const sluice_request* request, size_t index,
                                        size_t* size_bytes) {
   return give(from_c(request).subprotocol(index), size_bytes);
@@ -463,6 +485,12 @@ void sluice_connection_set_delivery(sluice_connection* connection, sluice_delive
 sluice_error sluice_connection_receive_into(sluice_connection* connection, void* to,
                                             size_t size_bytes) {
   return code(from_c(connection).receive_into({static_cast<std::byte*>(to), size_bytes}));
+}
+sluice_connection_state sluice_connection_get_state(const sluice_connection* connection) {
+  return static_cast<sluice_connection_state>(from_c(connection).state());
+}
+int sluice_connection_is_server(const sluice_connection* connection) {
+  return from_c(connection).is_server() ? 1 : 0;
 }
 uint64_t sluice_connection_id(const sluice_connection* connection) {
   return from_c(connection).id();
@@ -505,6 +533,15 @@ const uint8_t* sluice_held_bytes(const sluice_held* held, size_t* size_bytes) {
     *size_bytes = held->view.size();
   }
   return reinterpret_cast<const uint8_t*>(held->view.data());
+}
+int sluice_held_is_text(const sluice_held* held) {
+  return held->view.is_text() ? 1 : 0;
+}
+int sluice_held_message_end(const sluice_held* held) {
+  return held->view.message_end() ? 1 : 0;
+}
+uint64_t sluice_held_frame_left_bytes(const sluice_held* held) {
+  return held->view.frame_left_bytes();
 }
 void sluice_held_release(sluice_held* held) {
   memory::destroy(held);

@@ -6,8 +6,9 @@
  * here stands what differs. C11.
  *
  * Threads: what belongs to a loop is for the thread that created it. Any thread may call
- * sluice_error_text, sluice_loop_stop, sluice_loop_post, sluice_held_bytes and sluice_held_release,
- * and what makes and destroys a handler or a sluice_tls. Nothing blocks but sluice_loop_run.
+ * sluice_error_text, sluice_loop_stop, sluice_loop_post and the functions of a sluice_held (one
+ * thread at a time), and what makes and destroys a handler or a sluice_tls. Nothing blocks but
+ * sluice_loop_run.
  *
  * Pointers must not be NULL unless their comment allows it. Strings and bytes that are passed in
  * are copied or used up by the call, with one exception: sluice_answer.
@@ -300,10 +301,26 @@ SLUICE_EXPORT sluice_error sluice_loop_connect(sluice_loop* loop, const char* ho
 SLUICE_EXPORT const char* sluice_request_target(const sluice_request* request, size_t* size_bytes);
 SLUICE_EXPORT const char* sluice_request_header(const sluice_request* request, const char* name,
                                                 size_t nth, size_t* size_bytes);
+/* All headers in the order of the request, `index` from 0: the name as sent, the value without the
+   blanks around it. NULL with 0 from sluice_request_header_count on. */
+SLUICE_EXPORT size_t sluice_request_header_count(const sluice_request* request);
+SLUICE_EXPORT const char* sluice_request_header_name(const sluice_request* request, size_t index,
+                                                     size_t* size_bytes);
+SLUICE_EXPORT const char* sluice_request_header_value(const sluice_request* request, size_t index,
+                                                      size_t* size_bytes);
 SLUICE_EXPORT const char* sluice_request_subprotocol(const sluice_request* request, size_t index,
                                                      size_t* size_bytes);
 
 /* ---- connection ---- */
+
+/* sluice::connection_state, value by value. */
+typedef enum sluice_connection_state {
+  SLUICE_STATE_CONNECTING, /* client: resolving, connecting */
+  SLUICE_STATE_UPGRADING,  /* the opening handshake is under way */
+  SLUICE_STATE_OPEN,
+  SLUICE_STATE_CLOSING, /* a close frame was sent or received */
+  SLUICE_STATE_CLOSED   /* only on_close is left to come */
+} sluice_connection_state;
 
 SLUICE_EXPORT sluice_error sluice_connection_send(sluice_connection* to, int is_text,
                                                   const void* payload, size_t size_bytes);
@@ -316,6 +333,7 @@ SLUICE_EXPORT sluice_error sluice_connection_ping(sluice_connection* to, const v
 SLUICE_EXPORT sluice_error sluice_connection_close(sluice_connection* connection, uint16_t status,
                                                    const char* reason);
 SLUICE_EXPORT void sluice_connection_abort(sluice_connection* connection);
+/* That wait in the send queue, frame headers included. */
 SLUICE_EXPORT size_t sluice_connection_send_queue_bytes(const sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_pause_reading(sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_resume_reading(sluice_connection* connection);
@@ -324,6 +342,10 @@ SLUICE_EXPORT void sluice_connection_set_delivery(sluice_connection* connection,
 /* `to` must stay until on_received or on_close. */
 SLUICE_EXPORT sluice_error sluice_connection_receive_into(sluice_connection* connection, void* to,
                                                           size_t size_bytes);
+SLUICE_EXPORT sluice_connection_state
+sluice_connection_get_state(const sluice_connection* connection);
+/* 1: it was accepted or adopted; 0: it was made by sluice_loop_connect. */
+SLUICE_EXPORT int sluice_connection_is_server(const sluice_connection* connection);
 SLUICE_EXPORT uint64_t sluice_connection_id(const sluice_connection* connection);
 /* NUL-terminated, cut to the room there is; the number of bytes before the NUL. */
 SLUICE_EXPORT size_t sluice_connection_peer_address(const sluice_connection* connection, char* to,
@@ -427,6 +449,10 @@ SLUICE_EXPORT void sluice_connection_get_stats(const sluice_connection* connecti
    on_message. */
 SLUICE_EXPORT sluice_held* sluice_view_hold(const sluice_view* view);
 SLUICE_EXPORT const uint8_t* sluice_held_bytes(const sluice_held* held, size_t* size_bytes);
+/* What the members of the same names said in the view that was held. */
+SLUICE_EXPORT int sluice_held_is_text(const sluice_held* held);
+SLUICE_EXPORT int sluice_held_message_end(const sluice_held* held);
+SLUICE_EXPORT uint64_t sluice_held_frame_left_bytes(const sluice_held* held);
 SLUICE_EXPORT void sluice_held_release(sluice_held* held); /* any thread, once; NULL is fine */
 
 #ifdef __cplusplus

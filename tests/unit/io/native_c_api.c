@@ -38,13 +38,42 @@ static void check_tls(struct talk* talk, const sluice_connection* opened) {
   check(talk, sluice_connection_peer_certificate(opened, der, sizeof der) > 100);
 }
 
+static int same(const char* text, size_t bytes, const char* expected) {
+  return text != NULL && bytes == strlen(expected) && memcmp(text, expected, bytes) == 0;
+}
+
+/* All headers by number: each is found under its name, and the client's own is among them once. */
+static void check_headers(struct talk* talk, const sluice_request* request) {
+  const size_t count = sluice_request_header_count(request);
+  size_t own = 0;
+  size_t bytes = 1;
+  check(talk, count >= 6); /* those that RFC 6455 section 4.1 demands, and that one */
+  for (size_t i = 0; i < count; ++i) {
+    char name[64] = {0};
+    size_t name_bytes = 0;
+    size_t value_bytes = 0;
+    const char* const sent = sluice_request_header_name(request, i, &name_bytes);
+    const char* const value = sluice_request_header_value(request, i, &value_bytes);
+    check(talk, sent != NULL && name_bytes < sizeof name && value != NULL);
+    memcpy(name, sent, name_bytes < sizeof name ? name_bytes : 0);
+    check(talk, sluice_request_header(request, name, 0, &bytes) == value && bytes == value_bytes);
+    own += same(sent, name_bytes, "X-A") && same(value, value_bytes, "b");
+  }
+  check(talk, own == 1);
+  check(talk, sluice_request_header_name(request, count, &bytes) == NULL && bytes == 0);
+  bytes = 1;
+  check(talk, sluice_request_header_value(request, count, &bytes) == NULL && bytes == 0);
+}
+
 static void server_upgrade(void* context, sluice_connection* asking, const sluice_request* request,
                            sluice_answer* answer) {
   struct talk* const talk = context;
   size_t bytes = 0;
   const char* text = sluice_request_target(request, &bytes);
-  (void)asking;
+  check(talk, sluice_connection_get_state(asking) == SLUICE_STATE_UPGRADING);
+  check(talk, sluice_connection_is_server(asking) == 1);
   check(talk, bytes == 5 && memcmp(text, "/talk", 5) == 0);
+  check_headers(talk, request);
   text = sluice_request_header(request, "x-a", 0, &bytes);
   check(talk, bytes == 1 && text[0] == 'b');
   check(talk, sluice_request_header(request, "absent", 0, &bytes) == NULL && bytes == 0);
@@ -69,6 +98,8 @@ static void client_open(void* context, sluice_connection* opened, const char* su
   check(talk, subprotocol_bytes == 2 && memcmp(subprotocol, "v2", 2) == 0);
   check(talk, sluice_connection_peer_address(opened, address, sizeof address) != 0);
   check(talk, sluice_connection_id(opened) != 0);
+  check(talk, sluice_connection_get_state(opened) == SLUICE_STATE_OPEN);
+  check(talk, sluice_connection_is_server(opened) == 0);
   check_tls(talk, opened);
   sluice_connection_set_user_data(opened, talk);
   sluice_connection_set_delivery(opened, SLUICE_DELIVER_BUFFERS);
@@ -102,11 +133,12 @@ static void client_received(void* context, sluice_connection* from, const sluice
   check(talk, counted.frames_sent == 3);
   ++talk->echoed;
   check(talk, sluice_connection_close(from, 1000, "done") == SLUICE_OK);
+  check(talk, sluice_connection_get_state(from) == SLUICE_STATE_CLOSING);
 }
 
 static void any_close(void* context, sluice_connection* closed, const sluice_close_event* how) {
   struct talk* const talk = context;
-  (void)closed;
+  check(talk, sluice_connection_get_state(closed) == SLUICE_STATE_CLOSED);
   check(talk, how->clean == 1 && how->status == 1000 && how->opened == 1);
   check(talk, how->cause == SLUICE_OK);
   if (++talk->closed == 2) {
@@ -128,6 +160,7 @@ int sluice_c_api_talk(const char* certificate, const char* key, const char* auth
   sluice_handler* server = NULL;
   sluice_handler* client = NULL;
   sluice_listener* listener = NULL;
+  sluice_connection* connecting = NULL;
   sluice_loop_stats counted;
   sluice_tls_settings tls_settings;
   sluice_tls* server_tls = NULL;
@@ -179,9 +212,10 @@ int sluice_c_api_talk(const char* certificate, const char* key, const char* auth
   settings.tls = client_tls;
   settings.tls_name = "localhost";
   if (sluice_loop_connect(talk.loop, "127.0.0.1", sluice_listener_port(listener), "/talk", "v1, v2",
-                          "X-A: b\r\n", &settings, client, NULL) != SLUICE_OK) {
+                          "X-A: b\r\n", &settings, client, &connecting) != SLUICE_OK) {
     return 2;
   }
+  check(&talk, sluice_connection_get_state(connecting) == SLUICE_STATE_CONNECTING);
   sluice_tls_destroy(client_tls); /* the connection keeps what it needs */
   sluice_tls_destroy(server_tls);
   check(&talk, sluice_loop_post(talk.loop, task, &talk) == SLUICE_OK);
@@ -205,6 +239,8 @@ int sluice_c_api_talk(const char* certificate, const char* key, const char* auth
   check(&talk, talk.kept != NULL);
   check(&talk, memcmp(sluice_held_bytes(talk.kept, &kept_bytes), "hello", 5) == 0);
   check(&talk, kept_bytes == 5);
+  check(&talk, sluice_held_is_text(talk.kept) == 1 && sluice_held_message_end(talk.kept) == 1);
+  check(&talk, sluice_held_frame_left_bytes(talk.kept) == 0);
   sluice_held_release(talk.kept);
   sluice_held_release(NULL);
   sluice_handler_destroy(server);
@@ -214,4 +250,70 @@ int sluice_c_api_talk(const char* certificate, const char* key, const char* auth
                  talk.closed == 2 && talk.posted == 1
              ? 0
              : 3;
+}
+
+struct parts {
+  sluice_loop* loop;
+  sluice_connection* client;
+  uint8_t payload[1u << 20];
+  int inner; /* slices that neither end their message nor their frame */
+  int last;
+  int wrong;
+};
+
+static void parts_open(void* context, sluice_connection* opened, const char* subprotocol,
+                       size_t subprotocol_bytes) {
+  struct parts* const parts = context;
+  (void)subprotocol;
+  (void)subprotocol_bytes;
+  if (opened == parts->client) {
+    parts->wrong +=
+        sluice_connection_send(opened, 0, parts->payload, sizeof parts->payload) != SLUICE_OK;
+  }
+}
+
+static void parts_slice(void* context, sluice_connection* from, const sluice_view* slice) {
+  struct parts* const parts = context;
+  sluice_held* const held = sluice_view_hold(slice);
+  (void)from;
+  if (held == NULL) {
+    ++parts->wrong;
+    return;
+  }
+  parts->wrong += sluice_held_is_text(held) != 0;
+  parts->wrong += sluice_held_message_end(held) != slice->message_end;
+  parts->wrong += sluice_held_frame_left_bytes(held) != slice->frame_left_bytes;
+  sluice_held_release(held);
+  if (slice->message_end) {
+    ++parts->last;
+    sluice_loop_stop(parts->loop);
+  } else if (slice->frame_left_bytes != 0) {
+    ++parts->inner;
+  }
+}
+
+/* 0: what was held of a message in parts says which part it is. */
+int sluice_c_api_held_parts(void) {
+  static struct parts parts;
+  sluice_callbacks calls;
+  sluice_handler* handler = NULL;
+  sluice_listener* listener = NULL;
+  memset(&parts, 0, sizeof parts);
+  memset(&calls, 0, sizeof calls);
+  calls.size_bytes = sizeof calls;
+  calls.on_open = parts_open;
+  calls.on_slice = parts_slice;
+  handler = sluice_handler_create(&calls, &parts);
+  if (handler == NULL || sluice_loop_create(NULL, &parts.loop) != SLUICE_OK) {
+    return 1;
+  }
+  if (sluice_loop_listen(parts.loop, NULL, 0, 0, NULL, handler, &listener) != SLUICE_OK ||
+      sluice_loop_connect(parts.loop, "127.0.0.1", sluice_listener_port(listener), "/", NULL, NULL,
+                          NULL, handler, &parts.client) != SLUICE_OK ||
+      sluice_loop_run(parts.loop) != SLUICE_OK) {
+    return 2;
+  }
+  sluice_loop_destroy(parts.loop);
+  sluice_handler_destroy(handler);
+  return parts.wrong == 0 && parts.inner > 0 && parts.last == 1 ? 0 : 3;
 }

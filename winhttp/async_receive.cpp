@@ -4,11 +4,18 @@
 #include "winhttp/error_map.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 // Receiving and closing on the loop thread.
 
 namespace sluice::winhttp {
+namespace {
+
+// How long reading ahead rests when there was no memory for it. Who gives some back says nothing.
+constexpr std::chrono::milliseconds retry_pause = io::timer_wheel::tick;
+
+} // namespace
 
 // The next notification of the receiving side, or what has to happen before there is one. The first
 // lines are the way of a Receive whose data is buffered.
@@ -64,7 +71,11 @@ async_socket::event async_socket::read_event() noexcept {
         break;
       case input::awaited:
         return {};
-      case input::no_memory: // RCV-27: nothing is lost, the next Receive tries again
+      case input::no_memory: // RCV-27: nothing is lost
+        if (!receiving_) {
+          loop_.timers().arm(retry_timer_, io::clock::now(), retry_pause); // CTL-03
+          return {};
+        }
         return end_receive(ERROR_NOT_ENOUGH_MEMORY);
       case input::ended:
         if (!receiving_ && !rx.inbox().empty()) {
@@ -157,6 +168,10 @@ void async_socket::on_read(io::operation& done) noexcept {
     }
   }
   self.run_events();
+}
+
+void async_socket::on_retry_timer(io::timer& expired) noexcept {
+  static_cast<async_socket*>(expired.context)->run_events();
 }
 
 // RCV-23 and the end of section 10.5. The parser stays failed, so every later Receive comes here.

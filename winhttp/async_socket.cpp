@@ -30,8 +30,10 @@ async_socket::async_socket(websocket& of, async_loop& on, connection& parent,
   send_timer_.on_expiry = &on_send_timer;
   close_timer_.on_expiry = &on_close_timer;
   keepalive_timer_.on_expiry = &on_keepalive_timer;
+  retry_timer_.on_expiry = &on_retry_timer;
   command_.context = recv_.context = send_.context = this;
-  send_timer_.context = close_timer_.context = keepalive_timer_.context = this;
+  send_timer_.context = close_timer_.context = this;
+  keepalive_timer_.context = retry_timer_.context = this;
   loop_.retain();
 }
 
@@ -471,6 +473,7 @@ void async_socket::retire_or_drop() noexcept {
   loop_.timers().cancel(send_timer_);
   loop_.timers().cancel(close_timer_);
   loop_.timers().cancel(keepalive_timer_);
+  loop_.timers().cancel(retry_timer_);
   if (recv_.now == io::operation::state::armed || recv_.now == io::operation::state::starved) {
     io.cancel(recv_);
   }

@@ -120,6 +120,7 @@ private:
                                             DWORD& code) noexcept;
 
   static void on_read(io::operation& done) noexcept;
+  static void on_retry_timer(io::timer& expired) noexcept;
   static void on_sent(io::operation& done) noexcept;
   static void on_send_timer(io::timer& expired) noexcept;
   void watch_progress() noexcept;
@@ -190,6 +191,7 @@ private:
   io::timer send_timer_;
   io::timer close_timer_;
   io::timer keepalive_timer_;
+  io::timer retry_timer_; // of a read that found no memory
 };
 
 static_assert(sizeof(async_socket) <= 832, "one per asynchronous socket, idle ones included");

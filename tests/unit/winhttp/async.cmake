@@ -3,6 +3,7 @@ sluice_backend_test(winhttp_async
   SOURCES
     async_control_test.cpp
     async_hostile_caller_test.cpp
+    async_memory_test.cpp
     async_proxy_test.cpp
     async_request_test.cpp
     async_sequences_test.cpp

@@ -17,15 +17,6 @@ void expect_pong(const client_frame& frame, std::string_view payload) {
   EXPECT_EQ(frame.payload, payload);
 }
 
-// Below the minimum of the option.
-void set_keepalive(HINTERNET socket, std::chrono::milliseconds interval) {
-  const winhttp::pin pinned(socket);
-  DWORD code = ERROR_SUCCESS;
-  auto* const object = pinned.as<winhttp::websocket>(code);
-  ASSERT_NE(object, nullptr) << code;
-  object->set_keepalive(interval);
-}
-
 TEST_F(async_control, CTL_04_the_latest_of_several_pings_is_answered) {
   const std::string big = pattern_text(std::size_t{8} << 20);
   event may_ping;

@@ -254,7 +254,11 @@ HINTERNET async_handles::open_socket() {
   return socket;
 }
 
-async_client::async_client(std::uint16_t port, DWORD mask) : mask_(mask) {
+async_client::async_client(std::uint16_t port, DWORD mask, recorder::action before_upgrade)
+    : mask_(mask) {
+  if (before_upgrade != nullptr) {
+    before_.on(WINHTTP_CALLBACK_STATUS_HEADERS_AVAILABLE, std::move(before_upgrade));
+  }
   async_handles from(before_, port);
   socket_ = from.open_socket();
   heard_.name(socket_, "socket");
@@ -297,6 +301,14 @@ void shrink_send_buffer(std::uint16_t port, int bytes) {
     }
   }
   ADD_FAILURE() << "no connection to port " << port;
+}
+
+void set_keepalive(HINTERNET socket, std::chrono::milliseconds interval) {
+  const winhttp::pin pinned(socket);
+  DWORD code = ERROR_SUCCESS;
+  auto* const object = pinned.as<winhttp::websocket>(code);
+  ASSERT_NE(object, nullptr) << code;
+  object->set_keepalive(interval);
 }
 
 DWORD post_receive(HINTERNET socket, void* to, std::size_t room) {

@@ -2,6 +2,7 @@
 
 #include "websocket_fixture.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -97,7 +98,9 @@ struct async_handles {
 /// handles' own notifications are not in it.
 class async_client {
 public:
-  explicit async_client(std::uint16_t port, DWORD mask = WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS);
+  /// `before_upgrade` runs when the response is there, before a loop serves the socket.
+  explicit async_client(std::uint16_t port, DWORD mask = WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS,
+                        recorder::action before_upgrade = {});
   ~async_client();
   async_client(const async_client&) = delete;
   async_client& operator=(const async_client&) = delete;
@@ -116,6 +119,9 @@ private:
 /// Makes the kernel take little of the connection to that port of 127.0.0.1, so that what is too
 /// big for it stays with the loop.
 void shrink_send_buffer(std::uint16_t port, int bytes = 65536);
+
+/// Below the minimum of the option.
+void set_keepalive(HINTERNET socket, std::chrono::milliseconds interval);
 
 [[nodiscard]] DWORD post_receive(HINTERNET socket, void* to, std::size_t room);
 

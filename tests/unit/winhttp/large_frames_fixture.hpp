@@ -31,7 +31,8 @@ public:
   /// What to do after a piece or an error: the room of the next Receive, or 0 to stop.
   using next_call = std::function<std::size_t(const received&)>;
 
-  any_socket(std::uint16_t port, receiving how) : how_(how) {
+  /// `before_upgrade` as async_client has it; for asynchronous handles only.
+  any_socket(std::uint16_t port, receiving how, recorder::action before_upgrade = {}) : how_(how) {
     if (how == receiving::blocking || how == receiving::looked_after) {
       // The caretaker of this process comes by so seldom that it never does, or all the time.
       winhttp::set_care_period(how == receiving::looked_after ? std::chrono::milliseconds(1)
@@ -39,7 +40,7 @@ public:
       blocking_.emplace(port);
       return;
     }
-    asynchronous_.emplace(port);
+    asynchronous_.emplace(port, WINHTTP_CALLBACK_FLAG_ALL_NOTIFICATIONS, std::move(before_upgrade));
     recorder& heard = asynchronous_->heard();
     heard.on(WINHTTP_CALLBACK_STATUS_READ_COMPLETE, [this](const notice& done) {
       const auto type = static_cast<WINHTTP_WEB_SOCKET_BUFFER_TYPE>(done.type);

@@ -37,12 +37,15 @@ int main(int argc, char** argv) {
   }
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = loop.open();
-  if (failed == sluice::error::none) {
-    failed = loop.listen(settings, handler, listener);
-  }
   if (failed != sluice::error::none) {
     std::fprintf(stderr, "native_echo: %s\n", sluice::to_string(failed));
-    return 1;
+    return 2;
+  }
+  failed = loop.listen(settings, handler, listener);
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_echo: port %u: %s\n", unsigned{settings.port},
+                 sluice::to_string(failed));
+    return 2;
   }
   std::printf("listening on port %u\n", static_cast<unsigned>(listener->port()));
   std::fflush(stdout);

@@ -30,9 +30,8 @@ void stop_for_reload(int) {
   running.load()->stop(); // async-signal-safe
 }
 
-int fail(const char* what, sluice::error why) {
+void complain(const char* what, sluice::error why) {
   std::fprintf(stderr, "native_echo_tls: %s: %s\n", what, sluice::to_string(why));
-  return 1;
 }
 
 // False unless `text` is a number up to 65535 and nothing else.
@@ -63,14 +62,19 @@ int main(int argc, char** argv) {
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = sluice::tls_config::make_server(files, settings.connection.tls);
   if (failed != sluice::error::none) {
-    return fail(argv[1], failed);
+    complain(argv[1], failed);
+    return 2;
   }
   failed = loop.open();
-  if (failed == sluice::error::none) {
-    failed = loop.listen(settings, handler, listener);
-  }
   if (failed != sluice::error::none) {
-    return fail("cannot listen", failed);
+    complain("cannot start", failed);
+    return 2;
+  }
+  failed = loop.listen(settings, handler, listener);
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_echo_tls: port %u: %s\n", unsigned{settings.port},
+                 sluice::to_string(failed));
+    return 2;
   }
   running = &loop;
   std::signal(SIGHUP, &stop_for_reload);
@@ -85,9 +89,10 @@ int main(int argc, char** argv) {
     if (failed == sluice::error::none) {
       std::puts("certificate replaced");
     } else {
-      fail("the old certificate stays", failed);
+      complain("the old certificate stays", failed);
     }
     std::fflush(stdout);
   }
-  return fail("the loop has ended", failed);
+  complain("the loop has ended", failed);
+  return 1;
 }

@@ -67,12 +67,15 @@ int main(int argc, char** argv) {
   }
   settings.connection.take = sluice::delivery::messages;
   sluice::error failed = loop.open();
-  if (failed == sluice::error::none) {
-    failed = loop.listen(settings, room, listener);
-  }
   if (failed != sluice::error::none) {
     std::fprintf(stderr, "native_embed_epoll: %s\n", sluice::to_string(failed));
-    return 1;
+    return 2;
+  }
+  failed = loop.listen(settings, room, listener);
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_embed_epoll: port %u: %s\n", unsigned{settings.port},
+                 sluice::to_string(failed));
+    return 2;
   }
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0 || !add(epoll, loop.descriptor())) {

@@ -76,12 +76,15 @@ int main(int argc, char** argv) {
   settings.connection.take = sluice::delivery::messages;
   uv_loop_t* const uv = uv_default_loop();
   sluice::error failed = inside.loop.open();
-  if (failed == sluice::error::none) {
-    failed = inside.loop.listen(settings, handler, listener);
-  }
   if (failed != sluice::error::none) {
     std::fprintf(stderr, "native_embed_libuv: %s\n", sluice::to_string(failed));
-    return 1;
+    return 2;
+  }
+  failed = inside.loop.listen(settings, handler, listener);
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_embed_libuv: port %u: %s\n", unsigned{settings.port},
+                 sluice::to_string(failed));
+    return 2;
   }
   if (!inside.start(uv)) {
     std::fprintf(stderr, "native_embed_libuv: libuv cannot watch the loop\n");

@@ -266,12 +266,15 @@ int main(int argc, char** argv) {
   if (failed == sluice::error::none && files.certificate_file != nullptr) {
     failed = sluice::tls_config::make_server(files, settings.connection.tls);
   }
-  if (failed == sluice::error::none) {
-    failed = loop.listen(settings, handler, listener);
-  }
   if (failed != sluice::error::none) {
     std::fprintf(stderr, "native_feed_server: %s\n", sluice::to_string(failed));
-    return 1;
+    return 2;
+  }
+  failed = loop.listen(settings, handler, listener);
+  if (failed != sluice::error::none) {
+    std::fprintf(stderr, "native_feed_server: port %u: %s\n", unsigned{port},
+                 sluice::to_string(failed));
+    return 2;
   }
   running = &loop;
   const auto stop = [](int) { running->stop(); };

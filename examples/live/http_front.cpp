@@ -76,7 +76,7 @@ int http_front::listen(const char* host, std::uint16_t port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   if (::inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-    return EINVAL;
+    return EADDRNOTAVAIL;
   }
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   listening_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

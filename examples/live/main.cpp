@@ -110,6 +110,14 @@ int run(const options& chosen) {
     return bad_use;
   }
   if (const int failed = front.listen(chosen.host.c_str(), chosen.port); failed != 0) {
+    if (failed == EADDRNOTAVAIL) {
+      std::fprintf(
+          stderr,
+          "sluice-live: --host '%s': no numeric IPv4 address of this machine; 127.0.0.1 is "
+          "seen from here alone, 0.0.0.0 from everywhere\n",
+          chosen.host.c_str());
+      return bad_use;
+    }
     std::fprintf(stderr,
                  "sluice-live: cannot listen on %s:%u: %s; choose another with --port (0: any)\n",
                  chosen.host.c_str(), unsigned{chosen.port}, std::strerror(failed));

@@ -333,7 +333,7 @@ SLUICE_EXPORT sluice_error sluice_connection_ping(sluice_connection* to, const v
 SLUICE_EXPORT sluice_error sluice_connection_close(sluice_connection* connection, uint16_t status,
                                                    const char* reason);
 SLUICE_EXPORT void sluice_connection_abort(sluice_connection* connection);
-/* That wait in the send queue, frame headers included. */
+/* Bytes that wait in the send queue, frame headers included. */
 SLUICE_EXPORT size_t sluice_connection_send_queue_bytes(const sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_pause_reading(sluice_connection* connection);
 SLUICE_EXPORT void sluice_connection_resume_reading(sluice_connection* connection);

@@ -277,10 +277,15 @@ class RefusalTest(ProgramTest):
             self.assertEqual(done.returncode, 2)
             self.assert_one_sentence(done.stderr)
             self.assertIn("--port", done.stderr)
-        for words in (("--port", "0", "--files", "/nowhere"), ("--port", "0", "--host", "nowhere")):
-            done = run(*words)
+        # The last address is for documentation (RFC 5737): no machine has it.
+        for words in (("--files", "/nowhere"), ("--host", "nowhere"), ("--host", "203.0.113.1")):
+            done = run("--port", "0", *words)
             self.assertEqual(done.returncode, 2)
             self.assert_one_sentence(done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+        for host in ("nowhere", "203.0.113.1"):
+            self.assertIn("127.0.0.1", run("--port", "0", "--host", host).stderr)
         for words in (("--port", "x"), ("--backend", "x"), ("--port", "70000"), ("x",)):
             self.assertEqual(run(*words).returncode, 2, words)
         self.assertEqual(run("--help").returncode, 0)

@@ -94,6 +94,9 @@ class NativeTest(ProgramTest):
             trusting = ("--tls", "--host", "localhost", "--ca", certificate)
             with Example("native_echo_tls", certificate, key) as server:
                 self.echoes(server.port, *trusting)
+                code, said = self.refused("native_echo_tls", certificate, key, str(server.port))
+                self.assertEqual(code, 2)
+                self.assertIn(f"native_echo_tls: port {server.port}: address in use", said)
                 make()
                 self.load(server.port, "--messages", 1, *trusting, code=1)  # it has the old one
                 server.process.send_signal(signal.SIGHUP)
@@ -109,11 +112,14 @@ class NativeTest(ProgramTest):
             self.assertEqual(self.refused("native_echo_tls", "a", "b", port),
                              (2, f"native_echo_tls: '{port}' is no port\n"))
         with Example("native_echo") as other:
-            for name in self.servers:
+            for name in (*self.servers, "native_feed_server"):
                 with self.subTest(name):
                     code, said = self.refused(name, str(other.port))
-                    self.assertEqual(code, 1)
-                    self.assertIn("address in use", said)
+                    self.assertEqual(code, 2)
+                    self.assertIn(f"{name}: port {other.port}: address in use", said)
+        code, said = self.refused("native_echo_tls", "/nowhere.pem", "/nowhere.pem")
+        self.assertEqual(code, 2)
+        self.assertIn("/nowhere.pem", said)
         with open(__file__, encoding="ascii") as file:  # no terminal, no pipe: epoll knows no files
             done = subprocess.run([FOLDER / "native_embed_epoll"], stdin=file, capture_output=True,
                                   text=True, timeout=WATCHDOG, check=False)

@@ -87,31 +87,44 @@ bool stream::addresses(sockaddr_storage& local, sockaddr_storage& remote) const 
 }
 
 error stream::read(loop& on, read_target& to, time_point deadline, cancel_source* cancel) noexcept {
+  return read({on, deadline, cancel, false}, to);
+}
+
+error stream::read_blocking(loop& on, read_target& to, time_point deadline,
+                            cancel_source& cancel) noexcept {
+  return read({on, deadline, &cancel, true}, to);
+}
+
+error stream::read(const reading& how, read_target& to) noexcept {
   if (!is_open()) {
     return error::connection_lost;
   }
-  if (cancel != nullptr && cancel->requested()) {
+  if (how.cancel != nullptr && how.cancel->requested()) {
     return error::cancelled;
   }
   if (tls_ != nullptr) [[unlikely]] {
-    return read_sealed(on, to, deadline, cancel);
+    return read_sealed(how, to);
   }
   if (undelivered_.from == nullptr) {
-    if (const error failed = receive(on, deadline, cancel); failed != error::none) {
+    if (const error failed = receive(how); failed != error::none) {
       return failed;
     }
   }
-  if (const error failed = deliver_kept(on, to); failed != error::none) {
+  if (const error failed = deliver_kept(how.on, to); failed != error::none) {
     return failed;
   }
-  return cancel != nullptr && cancel->requested() ? error::cancelled : error::none;
+  return how.cancel != nullptr && how.cancel->requested() ? error::cancelled : error::none;
 }
 
 // Into undelivered_.
-error stream::receive(loop& on, time_point deadline, cancel_source* cancel) noexcept {
+error stream::receive(const reading& how) noexcept {
+  return how.blocking ? receive_blocking(how) : receive_on_loop(how);
+}
+
+error stream::receive_on_loop(const reading& how) noexcept {
   recv_op op;
-  begin_read(on, op);
-  const error ended = on.run_until_idle(op, deadline, cancel);
+  begin_read(how.on, op);
+  const error ended = how.on.run_until_idle(op, how.deadline, how.cancel);
   if (op.filled == nullptr) {
     if (op.result == 0) {
       return error::end_of_stream;

@@ -89,6 +89,17 @@ public:
   [[nodiscard]] error read(loop& on, read_target& to, time_point deadline,
                            cancel_source* cancel) noexcept;
 
+  /// As read(), for a thread that waits for nothing else: without a deadline it sleeps in recv()
+  /// itself, which costs less than any loop, of which only the buffers are used. A request of
+  /// `cancel` is seen before each wait; wake_reader() ends one. Makes the descriptor a blocking one.
+  [[nodiscard]] error read_blocking(loop& on, read_target& to, time_point deadline,
+                                    cancel_source& cancel) noexcept;
+  /// After a request of its `cancel`: ends the wait of a thread in read_blocking(), or the one that
+  /// it is about to begin. From then on only read_blocking() reads, because the others would find
+  /// the end of the stream; it goes on with what the peer sends, up to its FIN, as if nothing had
+  /// been. Any thread, as long as the stream is not closed or moved meanwhile.
+  void wake_reader() noexcept;
+
   /// Sends all of `bytes`. `progress_timeout` bounds the time in which not one byte is taken; zero
   /// = none. Returns none, connection_lost, timed_out, cancelled, no_memory or system; after any of
   /// these but none an unknown prefix is on the wire.
@@ -153,19 +164,31 @@ public:
   void close() noexcept;
 
 private:
+  /// How a read waits for the socket, and until when.
+  struct reading {
+    loop& on;
+    time_point deadline;
+    cancel_source* cancel;
+    bool blocking; // in the kernel, else in the loop
+  };
+
+  [[nodiscard]] error read(const reading& how, read_target& to) noexcept;
+  [[nodiscard]] error receive(const reading& how) noexcept;
+  [[nodiscard]] error receive_on_loop(const reading& how) noexcept;
   void keep(const recv_op& done) noexcept;
-  [[nodiscard]] error receive(loop& on, time_point deadline, cancel_source* cancel) noexcept;
   [[nodiscard]] error receive_now(buffer_pool& from, std::size_t max_bytes) noexcept;
   [[nodiscard]] error send(loop& on, std::span<const std::byte>& rest,
                            std::chrono::milliseconds progress_timeout,
                            cancel_source* cancel) noexcept;
   [[nodiscard]] error send_now(std::span<const std::byte>& rest) noexcept;
 
+  // stream_blocking.cpp
+  [[nodiscard]] error receive_blocking(const reading& how) noexcept;
+
   // stream_tls.cpp
   [[nodiscard]] error shake_hands(loop& on, time_point deadline, cancel_source* cancel) noexcept;
-  [[nodiscard]] error read_sealed(loop& on, read_target& to, time_point deadline,
-                                  cancel_source* cancel) noexcept;
-  [[nodiscard]] error receive_sealed(loop& on, time_point deadline, cancel_source* cancel) noexcept;
+  [[nodiscard]] error read_sealed(const reading& how, read_target& to) noexcept;
+  [[nodiscard]] error receive_sealed(const reading& how) noexcept;
   [[nodiscard]] error read_sealed_now(buffer_pool& from, slice_queue& inbox) noexcept;
   [[nodiscard]] error unseal(buffer_pool& buffers, read_target& to) noexcept;
   [[nodiscard]] error unseal_into(std::span<std::byte> to, std::size_t& count) noexcept;

@@ -53,7 +53,7 @@ error stream::shake_hands(loop& on, time_point deadline, cancel_source* cancel) 
     if (failed != error::none || status == tls_status::done) {
       return failed;
     }
-    failed = receive_sealed(on, deadline, cancel);
+    failed = receive_sealed({on, deadline, cancel, false});
     if (failed != error::none) {
       return failed == error::end_of_stream ? error::connection_lost : failed;
     }
@@ -61,9 +61,9 @@ error stream::shake_hands(loop& on, time_point deadline, cancel_source* cancel) 
 }
 
 // Ciphertext from the socket into the engine.
-error stream::receive_sealed(loop& on, time_point deadline, cancel_source* cancel) noexcept {
+error stream::receive_sealed(const reading& how) noexcept {
   if (undelivered_.from == nullptr) {
-    if (const error failed = receive(on, deadline, cancel); failed != error::none) {
+    if (const error failed = receive(how); failed != error::none) {
       return failed;
     }
   }
@@ -74,26 +74,25 @@ error stream::receive_sealed(loop& on, time_point deadline, cancel_source* cance
   return error::none;
 }
 
-error stream::read_sealed(loop& on, read_target& to, time_point deadline,
-                          cancel_source* cancel) noexcept {
+error stream::read_sealed(const reading& how, read_target& to) noexcept {
   for (bool received = false;;) {
-    const error got = unseal(on.buffers(), to);
+    const error got = unseal(how.on.buffers(), to);
     if (to.direct_bytes != 0 || (got != error::none && got != error::would_block)) {
       return got;
     }
-    if (cancel != nullptr && cancel->requested()) {
+    if (how.cancel != nullptr && how.cancel->requested()) {
       return error::cancelled;
     }
     if (got == error::none) {
       return got;
     }
-    if (received && deadline != no_deadline && on.io().now() >= deadline) {
+    if (received && how.deadline != no_deadline && how.on.io().now() >= how.deadline) {
       return error::timed_out; // though it never stops sending records without data
     }
     if (tls_->pending_bytes() != 0) {
       continue;
     }
-    const error failed = receive_sealed(on, deadline, cancel);
+    const error failed = receive_sealed(how);
     if (failed != error::none) {
       // A FIN may be an attacker's: only close_notify is the peer's word that this was all.
       return failed == error::end_of_stream ? error::connection_lost : failed;

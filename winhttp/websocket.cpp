@@ -27,7 +27,7 @@ namespace {
 } // namespace
 
 websocket::websocket() noexcept
-    : object(of_kind), rx_(role::client, api_limits()), wire_(link_, receive_cancel_),
+    : object(of_kind), rx_(role::client, api_limits()), wire_(link_),
       last_keepalive_(io::clock::now().time_since_epoch().count()),
       last_data_sent_(last_keepalive_.load(std::memory_order_relaxed)),
       keepalive_ms_(default_keepalive_ms()) {
@@ -67,7 +67,7 @@ void websocket::on_close() noexcept {
     state_.handle_closed = true;
     sent_.notify_all();
   }
-  receive_cancel_.request();
+  cancel_receive();
   wire_.cancel();
 }
 

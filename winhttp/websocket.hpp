@@ -103,15 +103,14 @@ public:
   DWORD query_option(DWORD option, void* buffer, DWORD* length) noexcept override;
   [[nodiscard]] HINTERNET parent_handle() const noexcept override { return request_; }
 
-  /// The keep-alive interval without the lower bound of the option (OPT-05). Any thread; a Receive
-  /// that is blocked at this moment still waits for the end of the old interval.
+  /// The keep-alive interval without the lower bound of the option (OPT-05). Any thread.
   void set_keepalive(std::chrono::milliseconds interval) noexcept;
 
   // To look at from tests, while no other thread is in a call.
 
   [[nodiscard]] const rx_stats& received() const noexcept { return rx_.stats(); }
   [[nodiscard]] const tx_stats& sent() const noexcept { return wire_.stats(); }
-  /// When a blocked Receive sends the next unsolicited pong (CTL-06, CTL-07).
+  /// When the next unsolicited pong is due (CTL-06, CTL-07).
   [[nodiscard]] io::time_point keepalive_due() const noexcept;
 
 private:
@@ -120,9 +119,8 @@ private:
   // websocket_receive.cpp
   [[nodiscard]] DWORD receive_slowly(std::span<std::byte> to, DWORD& bytes,
                                      WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept;
-  [[nodiscard]] DWORD wait_for_input(io::loop*& on, std::span<std::byte> to,
-                                     rx_result& got) noexcept;
-  [[nodiscard]] bool was_cancelled(bool by_close_itself) noexcept;
+  [[nodiscard]] DWORD wait_for_input(std::span<std::byte> to, rx_result& got) noexcept;
+  void cancel_receive() noexcept;
   [[nodiscard]] DWORD fail_protocol(error reason) noexcept;
   [[nodiscard]] DWORD end_of_input() noexcept;
   [[nodiscard]] static DWORD use_loop(io::loop*& on) noexcept;
@@ -149,7 +147,7 @@ private:
   bool input_ended_ = false; // nothing can be read any more
   DWORD read_ahead_bytes_ = 0;
   care_link care_;                   // the caretaker's
-  io::cancel_source receive_cancel_; // requested by any thread
+  io::cancel_source receive_cancel_; // requested by any thread, for good except by Close
 
   websocket_link link_;
   websocket_wire wire_;

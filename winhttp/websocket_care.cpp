@@ -75,7 +75,17 @@ void websocket::read_ahead(io::buffer_pool& buffers) noexcept {
   }
 }
 
-// Also while a Receive waits, so that it needs no timer of its own.
+// When our last keep-alive, or what postpones it, was an interval ago.
+io::time_point websocket::keepalive_due() const noexcept {
+  io::clock::rep from = last_keepalive_.load(std::memory_order_relaxed);
+  if (decision::own_data_postpones_keepalive) {
+    from = std::max(from, last_data_sent_.load(std::memory_order_relaxed));
+  }
+  return io::time_point(io::clock::duration(from)) +
+         std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
+}
+
+// Also while a Receive waits, which has no timer.
 void websocket::keep_alive() noexcept {
   const io::time_point now = io::clock::now();
   if (keepalive_due() <= now) {

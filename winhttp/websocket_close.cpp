@@ -46,7 +46,7 @@ DWORD websocket::close(std::span<const std::byte> payload) noexcept {
     }
     gate_.refuse();
   }
-  receive_cancel_.request(); // a blocked Receive returns ERROR_WINHTTP_OPERATION_CANCELLED (CLO-21)
+  cancel_receive(); // a blocked Receive returns ERROR_WINHTTP_OPERATION_CANCELLED (CLO-21)
   gate_.enter_after_last();
   receive_cancel_.reset();
   const DWORD code = run_close(send_frame, payload);
@@ -109,16 +109,14 @@ DWORD websocket::discard_until_close(io::loop& on, io::time_point deadline) noex
     if (deadline != io::no_deadline && io::clock::now() >= deadline) {
       return decision::close_timer_expired; // a peer that goes on sending does not hold us
     }
-    switch (link_.stream().read(on, rx_.inbox(), deadline, &receive_cancel_)) {
+    io::read_target into{rx_.inbox()};
+    switch (link_.stream().read_blocking(on, into, deadline, receive_cancel_)) {
     case error::none:
       break;
     case error::timed_out:
       return decision::close_timer_expired;
-    case error::cancelled:
-      if (was_cancelled(true)) {
-        return ERROR_WINHTTP_OPERATION_CANCELLED;
-      }
-      break;
+    case error::cancelled: // CLO-29
+      return ERROR_WINHTTP_OPERATION_CANCELLED;
     case error::no_memory:
       return ERROR_NOT_ENOUGH_MEMORY;
     default:

@@ -36,6 +36,12 @@ public:
   /// From now on no Receive enters: CLOSE was delivered (RCV-18) or Close was called (RCV-16).
   void refuse() noexcept { state_.fetch_or(refused, std::memory_order_relaxed); }
 
+  /// True while a Receive or Close is inside. Who enters after a false sees what this thread did
+  /// before it asked, hence the write.
+  [[nodiscard]] bool is_entered() noexcept {
+    return (state_.fetch_or(0, std::memory_order_acq_rel) & occupied) != 0;
+  }
+
   /// For Close, after refuse(): waits for who is inside to leave and enters; leave() as above.
   void enter_after_last() noexcept {
     std::unique_lock lock(mutex_);

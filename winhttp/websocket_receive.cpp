@@ -5,8 +5,6 @@
 
 #include "core/close_codes.hpp"
 
-#include <algorithm>
-
 // How a Receive runs. With a piece of a message in the inbox it is receive() alone: into the gate,
 // one copy, out of the gate. Everything else is receive_slowly(): control frames, waiting for the
 // network, the end of the stream.
@@ -34,7 +32,6 @@ inline DWORD websocket::receive(std::span<std::byte> to, DWORD& bytes,
 // Inside the gate.
 DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
                                 WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept {
-  io::loop* on = nullptr;
   DWORD code = ERROR_SUCCESS;
   bool finished = false;
   while (!finished) {
@@ -59,14 +56,12 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       break;
     case rx_status::ping:
       wire_.post_pong(rx_.control_payload());
-      if (use_loop(on) == ERROR_SUCCESS) { // else it is sent later
-        wire_.pump(*on);
-      }
+      wire_.send_due_now();
       break;
     case rx_status::pong: // CTL-02
       break;
     default: // need_input
-      code = wait_for_input(on, to, got);
+      code = wait_for_input(to, got);
       finished = code != ERROR_SUCCESS;
       break;
     }
@@ -74,42 +69,36 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       got = rx_.receive(to);
     }
   }
-  wire_.settle();
   used_.store(true, std::memory_order_relaxed); // after what may have been a long wait
   return code;
 }
 
 DWORD websocket::use_loop(io::loop*& on) noexcept {
-  return on != nullptr ? ERROR_SUCCESS : to_win32(io::loop::for_this_thread(on));
+  return to_win32(io::loop::for_this_thread(on));
 }
 
 // Reads once; on success the inbox may have grown, or `got` is a piece that went to `to` directly.
-// What the kernel has received is read before a failure that the sending side latched is reported
-// (RCV-21).
-DWORD websocket::wait_for_input(io::loop*& on, std::span<std::byte> to, rx_result& got) noexcept {
+// Receive has no time-out of its own (TMO-04, decision X-45), so it waits for nothing but the
+// socket. What the kernel has received is read before a failure that the sending side latched is
+// reported (RCV-21).
+DWORD websocket::wait_for_input(std::span<std::byte> to, rx_result& got) noexcept {
   if (input_ended_) {
     return end_of_input();
   }
+  io::loop* on = nullptr;
   if (const DWORD code = use_loop(on); code != ERROR_SUCCESS) {
     return code;
   }
-  wire_.pump(*on);
-  const io::time_point deadline = care_.of != nullptr ? io::no_deadline : keepalive_due();
   io::read_target into{rx_.inbox(), rx_.direct_room(to)};
-  const error outcome = link_.stream().read(*on, into, deadline, &receive_cancel_);
+  const error outcome = link_.stream().read_blocking(*on, into, io::no_deadline, receive_cancel_);
   if (into.direct_bytes != 0) {
     got = rx_.took(into.direct_bytes);
   }
   switch (outcome) {
   case error::none:
     return ERROR_SUCCESS;
-  case error::timed_out:
-    last_keepalive_.store(io::clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    wire_.post_keepalive();
-    return ERROR_SUCCESS;
-  case error::cancelled:
-    return was_cancelled(false) ? DWORD{ERROR_WINHTTP_OPERATION_CANCELLED} // RCV-15, RCV-24
-                                : DWORD{ERROR_SUCCESS};
+  case error::cancelled: // RCV-15, RCV-24
+    return ERROR_WINHTTP_OPERATION_CANCELLED;
   case error::no_memory:
     return to_win32(outcome); // RCV-27: nothing is lost, the next call tries again
   default:
@@ -127,27 +116,13 @@ DWORD websocket::end_of_input() noexcept {
   return decision::call_on_failed_link(latched);
 }
 
-// Inside the gate. receive_cancel_ is requested by Close and CloseHandle, which set their flags
-// first, and by a sender that leaves a pong to us.
-bool websocket::was_cancelled(bool by_close_itself) noexcept {
-  receive_cancel_.reset();
-  const std::lock_guard lock(mutex_);
-  if (!state_.handle_closed && (!state_.closing || by_close_itself)) {
-    return false;
+// For Close and CloseHandle, which set their flags first. A Receive that enters later sees the
+// request, or the gate's refusal.
+void websocket::cancel_receive() noexcept {
+  receive_cancel_.request();
+  if (gate_.is_entered()) {
+    link_.stream().wake_reader();
   }
-  receive_cancel_.request(); // it is for good
-  return true;
-}
-
-// Receive has no time-out of its own (TMO-04, decision X-45); this is all that ends its wait early,
-// and only where no caretaker sends keep-alives.
-io::time_point websocket::keepalive_due() const noexcept {
-  io::clock::rep from = last_keepalive_.load(std::memory_order_relaxed);
-  if (decision::own_data_postpones_keepalive) {
-    from = std::max(from, last_data_sent_.load(std::memory_order_relaxed));
-  }
-  return io::time_point(io::clock::duration(from)) +
-         std::chrono::milliseconds(keepalive_ms_.load(std::memory_order_relaxed));
 }
 
 // RCV-23 and the end of section 10.5. rx_ stays failed, so every later Receive comes here too.
@@ -162,7 +137,6 @@ DWORD websocket::fail_protocol(error reason) noexcept {
   }
   const DWORD latched = link_.latch(to_win32(reason)); // from here on no Send begins
   if (decision::answer_violation_with_close_frame) {
-    wire_.settle();
     wire_.post_close(close_status_for(reason));
     wire_.send_due_now();
   }

@@ -15,7 +15,7 @@ namespace {
 // Send does not fail for want of memory.
 constexpr std::size_t stack_bytes = 4096;
 
-// How long a Send that is done waits for room for a pong. The receiver goes on with it afterwards.
+// How long a Send that is done waits for room for a pong. The caretaker goes on with it afterwards.
 constexpr std::chrono::milliseconds pong_patience{1};
 
 [[nodiscard]] io::time_point after(std::chrono::milliseconds timeout) noexcept {
@@ -25,11 +25,8 @@ constexpr std::chrono::milliseconds pong_patience{1};
 
 } // namespace
 
-websocket_wire::websocket_wire(websocket_link& link, io::cancel_source& receiver) noexcept
-    : link_(link), receiver_(receiver), keys_(io::random_bytes) {
-  op_.on_complete = control_sent;
-  op_.context = this;
-}
+websocket_wire::websocket_wire(websocket_link& link) noexcept
+    : link_(link), keys_(io::random_bytes) {}
 
 // Holding the wire
 
@@ -138,10 +135,10 @@ DWORD websocket_wire::send_frame(io::loop& on, opcode op, bool fin,
   return code;
 }
 
-// Gives up the wire. A receiver that found it taken is asleep and does not know that it is free.
+// Gives up the wire. A receiver that found it taken a moment ago sleeps by now.
 void websocket_wire::hand_over() noexcept {
   if (release() && link_.failure() == 0) {
-    receiver_.request();
+    send_due_now();
   }
 }
 
@@ -279,62 +276,6 @@ error websocket_wire::write_leftover(io::loop& on,
   const error sent = link_.stream().write_rest(on, rest, progress_timeout, &cancel_);
   control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
   return sent;
-}
-
-void websocket_wire::pump(io::loop& on) noexcept {
-  if (!due_.load(std::memory_order_relaxed) || loop_ != nullptr) {
-    return; // while armed, control_sent() goes on with what falls due
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    if (taken_) {
-      return; // its holder sends it, or wakes us: see hand_over()
-    }
-    taken_ = true;
-  }
-  loop_ = &on;
-  continue_control();
-}
-
-// Sends the next control frame, or the rest of one, or gives up the wire.
-void websocket_wire::continue_control() noexcept {
-  if (prepare_due()) {
-    op_.bytes = {control_.data() + control_begin_, control_.data() + control_end_};
-    bool begun = false;
-    const std::size_t counted = link_.stream().begin_write(*loop_, op_, begun);
-    control_begin_ = static_cast<std::uint8_t>(control_begin_ + counted);
-    if (begun) {
-      return;
-    }
-  }
-  loop_ = nullptr;
-  (void)release(); // a keep-alive that fell due this moment goes out in the caretaker's next round
-}
-
-void websocket_wire::control_sent(io::operation& done) noexcept {
-  websocket_wire& self = *static_cast<websocket_wire*>(done.context);
-  if (done.result >= 0) {
-    std::size_t count = 0;
-    if (self.link_.stream().continue_write(*self.loop_, self.op_, count)) {
-      self.control_begin_ = static_cast<std::uint8_t>(self.control_begin_ + count);
-      self.continue_control();
-    }
-    return;
-  }
-  self.link_.stream().end_write();
-  // Cancelled by settle(), or no memory: what is not sent stays a leftover.
-  if (const error why = io::error_from_errno(-done.result); why == error::connection_lost) {
-    (void)self.fail(why); // CTL-09
-  }
-  self.loop_ = nullptr;
-  (void)self.release();
-}
-
-void websocket_wire::settle() noexcept {
-  if (loop_ != nullptr) {
-    // What the kernel takes at once goes out; the rest is cancelled and stays a leftover.
-    (void)loop_->run_until_idle(op_, io::time_point(), nullptr);
-  }
 }
 
 void websocket_wire::send_due_now() noexcept {

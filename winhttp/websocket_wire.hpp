@@ -5,7 +5,6 @@
 #include "core/stats.hpp"
 #include "io/cancel.hpp"
 #include "io/loop.hpp"
-#include "io/operation.hpp"
 #include "winhttp/websocket_link.hpp"
 
 #include <array>
@@ -24,16 +23,15 @@ namespace sluice::winhttp {
 ///
 /// Whoever writes holds the wire. A thread that sends a frame of the application blocks until its
 /// frame is with the kernel. The receiving thread must not block on a pong, because a peer that
-/// does not read may be waiting for us to read: it starts the pong on its own loop and goes on
-/// reading. What could not be sent by the time it leaves stays as a leftover that the next holder
-/// sends first. If another thread holds the wire, that thread sends the pong after its frame.
+/// does not read may be waiting for us to read: it sends what the kernel takes at once. What could
+/// not be sent stays as a leftover that the next holder sends first: the next Send, or the
+/// caretaker. If another thread holds the wire, that thread sends the pong after its frame.
 ///
 /// One pong is kept: a newer ping replaces the answer to an older one (CTL-04), so that memory
 /// stays flat under a flood of pings.
 class websocket_wire {
 public:
-  /// `receiver` is requested when a receiving thread that may sleep has to call pump().
-  websocket_wire(websocket_link& link, io::cancel_source& receiver) noexcept;
+  explicit websocket_wire(websocket_link& link) noexcept;
 
   /// Sends one frame of any size: waits for the wire, writes the frame in pieces through a bounded
   /// buffer, then a pong that fell due meanwhile. A close frame ends the pongs (CTL-05).
@@ -53,7 +51,7 @@ public:
 
   // For the receiving thread, and the caretaker.
 
-  /// Notes that a pong is due; pump() sends it. At most max_control_payload_bytes.
+  /// Notes that a pong is due; send_due_now() sends it. At most max_control_payload_bytes.
   void post_pong(std::span<const std::byte> payload) noexcept;
   /// Notes that an empty pong is due unless one is due anyway (CTL-06).
   void post_keepalive() noexcept;
@@ -61,16 +59,8 @@ public:
   /// follows.
   void post_close(std::uint16_t status) noexcept;
   /// Sends what is due as far as the kernel takes it at once, unless another thread holds the wire
-  /// and will do it; needs no loop. Not by a thread that is between pump() and settle().
+  /// and will do it; needs no loop.
   void send_due_now() noexcept;
-
-  // For the receiving thread.
-
-  /// Begins to send what is due, on the calling thread's loop, unless another thread holds the wire
-  /// and will do it. Never blocks; the rest happens inside the waits of that loop.
-  void pump(io::loop& on) noexcept;
-  /// Before the thread leaves its loop: ends what pump() began. Never blocks.
-  void settle() noexcept;
 
   // Any thread.
 
@@ -98,15 +88,12 @@ private:
                                      std::chrono::milliseconds progress_timeout) noexcept;
   void post(std::span<const std::byte> payload, bool replace) noexcept;
   [[nodiscard]] bool prepare_due() noexcept;
-  void continue_control() noexcept;
-  static void control_sent(io::operation& done) noexcept;
 
   // Over TLS what is left of a frame may be ciphertext, which the stream has.
   [[nodiscard]] bool has_leftover() noexcept {
     return control_begin_ != control_end_ || link_.stream().has_unsent();
   }
   websocket_link& link_;
-  io::cancel_source& receiver_;
   io::cancel_source cancel_;
   std::atomic<bool> due_{false}; // a pong or close is due, or a leftover is there
 
@@ -128,8 +115,6 @@ private:
   std::array<std::byte, max_frame_header_bytes + max_control_payload_bytes> control_;
   masking_keys keys_;
   tx_stats stats_;
-  io::send_op op_;           // of pump(); armed only between pump() and settle()
-  io::loop* loop_ = nullptr; // the loop op_ is on; nullptr when pump() does not hold the wire
 };
 
 } // namespace sluice::winhttp

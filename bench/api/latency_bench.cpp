@@ -308,7 +308,7 @@ void ping_pong(benchmark::State& state, placement where) {
 /// A thread that runs one blocking call at a time and notes when it returned.
 class sleeper {
 public:
-  sleeper() : thread_([this] { work(); }) {}
+  explicit sleeper(placement where) : thread_([this, where] { work(where); }) {}
   ~sleeper() {
     call_ = nullptr;
     turn_.store(asked);
@@ -333,7 +333,10 @@ public:
   }
 
 private:
-  void work() {
+  void work(placement where) {
+    if (where != placement::free) {
+      bench::pin_this_thread(where == placement::one_cpu ? 0 : 1);
+    }
     id_ = test::this_thread_id();
     for (;;) {
       turn_.wait(idle);
@@ -359,8 +362,8 @@ private:
   std::thread thread_;
 };
 
-void cancel(benchmark::State& state) {
-  sleeper other;
+void cancel_here(benchmark::State& state, placement where) {
+  sleeper other(where);
   std::vector<double> receives;
   std::vector<double> floors;
   for (auto _ : state) {
@@ -396,6 +399,15 @@ void cancel(benchmark::State& state) {
   state.counters["p99_us"] = quantile(receives, 0.99);
 }
 
+void cancel(benchmark::State& state, placement where) {
+  std::thread([&] {
+    if (where != placement::free) {
+      bench::pin_this_thread(0);
+    }
+    cancel_here(state, where);
+  }).join();
+}
+
 BENCHMARK_CAPTURE(ping_pong, free, placement::free)->Name("api/ping_pong/125")->UseRealTime();
 BENCHMARK_CAPTURE(ping_pong, one_cpu, placement::one_cpu)
     ->Name("api/ping_pong/125/one_cpu")
@@ -403,7 +415,11 @@ BENCHMARK_CAPTURE(ping_pong, one_cpu, placement::one_cpu)
 BENCHMARK_CAPTURE(ping_pong, two_cpus, placement::two_cpus)
     ->Name("api/ping_pong/125/two_cpus")
     ->UseRealTime();
-BENCHMARK(cancel)->Name("api/cancel")->UseRealTime();
+BENCHMARK_CAPTURE(cancel, free, placement::free)->Name("api/cancel")->UseRealTime();
+BENCHMARK_CAPTURE(cancel, one_cpu, placement::one_cpu)->Name("api/cancel/one_cpu")->UseRealTime();
+BENCHMARK_CAPTURE(cancel, two_cpus, placement::two_cpus)
+    ->Name("api/cancel/two_cpus")
+    ->UseRealTime();
 
 } // namespace
 } // namespace sluice

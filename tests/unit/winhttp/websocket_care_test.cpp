@@ -293,6 +293,107 @@ TEST_F(websocket_care, CTL_04_a_peer_that_does_not_read_its_pongs) {
   EXPECT_EQ(frame.opcode, pong_opcode);
 }
 
+// As above, but the Receive that met the pings sleeps by now, and has half of a pong out.
+TEST_F(websocket_care, CTL_04_a_half_sent_pong_beside_a_receive_that_waits) {
+  pair_settings small = looked_after();
+  small.client_send_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = 4096;
+  socket_pair pair(small);
+  received got;
+  background receiver([&] { got = receive(pair.handle()); });
+  pair.peer().send(flood_of_pings());
+  pair.peer().send(make_frame(ping_opcode, "last"));
+  client_frame frame = pair.peer().read_frame();
+  while (frame.payload != "last") {
+    ASSERT_EQ(frame.opcode, pong_opcode);
+    ASSERT_EQ(frame.payload, std::string(125, 'f'));
+    frame = pair.peer().read_frame();
+  }
+  EXPECT_EQ(frame.opcode, pong_opcode);
+  pair.peer().send(make_close(1000));
+  receiver.join();
+  EXPECT_EQ(got, (received{0, close_type, ""}));
+}
+
+// A Send in flight keeps the receiver from answering. Once it is done, the pong comes without any
+// further call, also when there was no room for it at that moment.
+TEST_F(websocket_care, CTL_01_a_pong_that_a_send_held_up_comes_by_itself) {
+  pair_settings small = looked_after();
+  small.client_send_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  for (int round = 0; round < 20; ++round) {
+    socket_pair pair(small);
+    received got;
+    background receiver([&] { got = receive(pair.handle()); });
+    const std::string big = pattern_text(1u << 20);
+    std::atomic<bool> returned{false};
+    background sender([&] {
+      EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS);
+      returned = true;
+    });
+    std::string wire = pair.peer().read_exact(1); // the Send is under way
+    pair.peer().send(make_frame(ping_opcode, "held up"));
+    const std::size_t frame_bytes = 2 + 8 + 4 + big.size();
+    while (!returned && wire.size() < frame_bytes) {
+      wire += pair.peer().read_exact(std::min<std::size_t>(1024, frame_bytes - wire.size()));
+    }
+    (void)pair.peer().read_exact(frame_bytes - wire.size());
+    expect_pong(pair.peer(), "held up");
+    pair.peer().send(make_frame(text_opcode, "end"));
+    receiver.join();
+    EXPECT_EQ(got, (received{0, utf8_message, "end"}));
+  }
+}
+
+TEST_F(websocket_care, CTL_07_no_keep_alive_after_our_close_frame_beside_a_receive) {
+  socket_pair pair(looked_after());
+  ASSERT_EQ(shutdown(pair.handle()), ERROR_SUCCESS);
+  EXPECT_EQ(pair.peer().read_frame().opcode, close_opcode);
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  received got;
+  background receiver([&] { got = receive(pair.handle()); });
+  let_it_come_by();
+  EXPECT_FALSE(pair.peer().has_input());
+  pair.peer().send(make_close(1000));
+  receiver.join();
+  EXPECT_EQ(got, (received{0, close_type, ""}));
+}
+
+TEST_F(websocket_care, CTL_06_a_peer_that_does_not_read_keep_alives_does_not_hang_receive) {
+  pair_settings small = looked_after();
+  small.client_send_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
+  socket_pair pair(small);
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  // Fill the way to the peer: a Send that does not come through keeps the wire.
+  const std::string big = pattern_text(4u << 20);
+  background sender([&] { EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS); });
+  let_others_run();
+  background feeder([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pair.peer().send(make_frame(text_opcode, "through"));
+  });
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "through"}));
+  client_frame frame = pair.peer().read_frame();
+  while (frame.opcode == pong_opcode) {
+    frame = pair.peer().read_frame();
+  }
+  EXPECT_EQ(frame.opcode, binary_opcode);
+  EXPECT_EQ(frame.payload, big);
+}
+
+TEST_F(websocket_care, CTL_09_a_failed_keep_alive_ends_a_receive_that_waits) {
+  socket_pair pair(looked_after());
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  received got;
+  background receiver([&] { got = receive(pair.handle()); });
+  expect_pong(pair.peer(), "");
+  pair.peer().close_rst();
+  receiver.join();
+  EXPECT_EQ(got.code, ERROR_WINHTTP_CONNECTION_ERROR);
+  EXPECT_EQ(send(pair.handle(), binary_message, "x"), ERROR_WINHTTP_CONNECTION_ERROR);
+}
+
 // Round after round while the application receives: nothing is lost, doubled or refused (RCV-13).
 TEST_F(websocket_care, RCV_10_RCV_43_receives_and_rounds_change_no_result) {
   winhttp::set_care_period(std::chrono::milliseconds(0));

@@ -95,36 +95,6 @@ TEST_F(websocket_control, CTL_01_never_inside_a_frame_of_a_blocked_send) {
   expect_frame(frame, text_opcode, "after");
 }
 
-// A Send in flight keeps the receiver from answering. Once it is done, the pong comes without any
-// further call, also when there was no room for it at that moment.
-TEST_F(websocket_control, CTL_01_a_pong_that_a_send_held_up_comes_by_itself) {
-  pair_settings small;
-  small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
-  for (int round = 0; round < 20; ++round) {
-    socket_pair pair(small);
-    received got;
-    background receiver([&] { got = receive(pair.handle()); });
-    const std::string big = pattern_text(1u << 20);
-    std::atomic<bool> returned{false};
-    background sender([&] {
-      EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS);
-      returned = true;
-    });
-    std::string wire = pair.peer().read_exact(1); // the Send is under way
-    pair.peer().send(make_frame(ping_opcode, "held up"));
-    const std::size_t frame_bytes = 2 + 8 + 4 + big.size();
-    while (!returned && wire.size() < frame_bytes) {
-      wire += pair.peer().read_exact(std::min<std::size_t>(1024, frame_bytes - wire.size()));
-    }
-    (void)pair.peer().read_exact(frame_bytes - wire.size());
-    expect_frame(pair.peer().read_frame(), pong_opcode, "held up");
-    pair.peer().send(make_frame(text_opcode, "end"));
-    receiver.join();
-    EXPECT_EQ(got, (received{0, utf8_message, "end"}));
-  }
-}
-
 TEST_F(websocket_control, CTL_02_pongs_are_ignored) {
   socket_pair pair;
   pair.peer().send(make_frame(pong_opcode, "") + make_frame(pong_opcode, std::string(125, 'p')) +
@@ -178,29 +148,6 @@ TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read
   expect_frame(frame, binary_opcode, "end");
 }
 
-// As above, but it is the blocked Receive that has to get the rest of the pong out once the peer
-// reads again.
-TEST_F(websocket_control, CTL_04_a_blocked_receive_goes_on_with_a_half_sent_pong) {
-  pair_settings small;
-  small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = 4096;
-  socket_pair pair(small);
-  received got;
-  background receiver([&] { got = receive(pair.handle()); });
-  pair.peer().send(flood_of_pings());
-  pair.peer().send(make_frame(ping_opcode, "last"));
-  client_frame frame = pair.peer().read_frame();
-  while (frame.payload != "last") {
-    ASSERT_EQ(frame.opcode, pong_opcode);
-    ASSERT_EQ(frame.payload, std::string(125, 'f'));
-    frame = pair.peer().read_frame();
-  }
-  expect_frame(frame, pong_opcode, "last");
-  pair.peer().send(make_close(1000));
-  receiver.join();
-  EXPECT_EQ(got, (received{0, close_type, ""}));
-}
-
 TEST_F(websocket_control, CTL_05_no_pong_after_our_close_frame) {
   socket_pair pair;
   ASSERT_EQ(shutdown(pair.handle()), ERROR_SUCCESS);
@@ -221,33 +168,6 @@ TEST_F(websocket_control, CLO_10_close_does_not_answer_pings) {
   pair.peer().expect_eof();
 }
 
-TEST_F(websocket_control, CTL_06_a_blocked_receive_sends_unsolicited_pongs) {
-  socket_pair pair;
-  pair.object().set_keepalive(std::chrono::milliseconds(1));
-  received got;
-  background receiver([&] { got = receive(pair.handle()); });
-  for (int i = 0; i < 5; ++i) {
-    expect_frame(pair.peer().read_frame(), pong_opcode, "");
-  }
-  pair.peer().send(make_frame(text_opcode, "x"));
-  receiver.join();
-  EXPECT_EQ(got, (received{0, utf8_message, "x"}));
-}
-
-TEST_F(websocket_control, CTL_07_no_keep_alive_after_our_close_frame) {
-  socket_pair pair;
-  ASSERT_EQ(shutdown(pair.handle()), ERROR_SUCCESS);
-  expect_frame(pair.peer().read_frame(), close_opcode, close_payload_text(1000));
-  pair.object().set_keepalive(std::chrono::milliseconds(1));
-  received got;
-  background receiver([&] { got = receive(pair.handle()); });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20)); // many intervals
-  EXPECT_FALSE(pair.peer().has_input());
-  pair.peer().send(make_close(1000));
-  receiver.join();
-  EXPECT_EQ(got, (received{0, close_type, ""}));
-}
-
 TEST_F(websocket_control, CTL_07_X_35_own_data_postpones_the_keep_alive) {
   socket_pair pair;
   pair.object().set_keepalive(std::chrono::hours(1));
@@ -255,40 +175,6 @@ TEST_F(websocket_control, CTL_07_X_35_own_data_postpones_the_keep_alive) {
   const auto sent = io::clock::now();
   EXPECT_GT(pair.object().keepalive_due(), sent + std::chrono::minutes(59));
   EXPECT_LE(pair.object().keepalive_due(), sent + std::chrono::hours(1));
-}
-
-TEST_F(websocket_control, CTL_06_a_peer_that_does_not_read_keep_alives_does_not_hang_receive) {
-  pair_settings small;
-  small.client_send_buffer_bytes = 4096;
-  small.peer_receive_buffer_bytes = small_receive_buffer_bytes;
-  socket_pair pair(small);
-  pair.object().set_keepalive(std::chrono::milliseconds(1));
-  // Fill the way to the peer: a Send that does not come through keeps the wire.
-  const std::string big = pattern_text(4u << 20);
-  background sender([&] { EXPECT_EQ(send(pair.handle(), binary_message, big), ERROR_SUCCESS); });
-  let_others_run();
-  background feeder([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    pair.peer().send(make_frame(text_opcode, "through"));
-  });
-  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "through"}));
-  client_frame frame = pair.peer().read_frame();
-  while (frame.opcode == pong_opcode) {
-    frame = pair.peer().read_frame();
-  }
-  expect_frame(frame, binary_opcode, big);
-}
-
-TEST_F(websocket_control, CTL_09_a_failed_keep_alive_fails_the_link) {
-  socket_pair pair;
-  pair.object().set_keepalive(std::chrono::milliseconds(1));
-  received got;
-  background receiver([&] { got = receive(pair.handle()); });
-  expect_frame(pair.peer().read_frame(), pong_opcode, "");
-  pair.peer().close_rst();
-  receiver.join();
-  EXPECT_EQ(got.code, ERROR_WINHTTP_CONNECTION_ERROR);
-  EXPECT_EQ(send(pair.handle(), binary_message, "x"), ERROR_WINHTTP_CONNECTION_ERROR);
 }
 
 TEST(websocket_keepalive_default, CTL_11_X_36_from_the_environment) {

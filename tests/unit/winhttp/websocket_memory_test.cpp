@@ -346,22 +346,18 @@ TEST_F(websocket_memory, RCV_27_a_receive_without_memory_loses_nothing) {
   });
 }
 
-TEST_F(websocket_memory, CTL_01_a_ping_without_memory_is_answered_later) {
+TEST_F(websocket_memory, CTL_01_a_ping_is_answered_without_memory) {
   socket_pair pair;
   // One thread reads all three frames, another one, which cannot have a loop, meets the ping.
   pair.peer().send(make_frame(text_opcode, "first") + make_frame(ping_opcode, "p") +
                    make_frame(text_opcode, "second"));
   EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "first"}));
-  counted_memory memory;
   on_new_thread([&] {
+    counted_memory memory;
     memory.allow(0);
     EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "second"}));
     memory.allow_all();
-    EXPECT_GT(memory.failures(), 0u);
   });
-  EXPECT_FALSE(pair.peer().has_input());
-  pair.peer().send(make_frame(text_opcode, "third"));
-  on_new_thread([&] { EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "third"})); });
   EXPECT_EQ(pair.peer().read_frame().payload, "p");
 }
 

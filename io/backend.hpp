@@ -58,6 +58,9 @@ public:
   /// says: who sleeps on descriptor() instead of in wait() must not sleep then.
   [[nodiscard]] virtual bool has_pending() const noexcept { return false; }
 
+  /// This thread waits for that socket in other ways from now on; no operation of it is pending.
+  virtual void forget(const socket_ref& socket) noexcept { static_cast<void>(socket); }
+
   /// Makes the current or the next wait() return soon. Any thread; async-signal-safe.
   virtual void wake() noexcept = 0;
 

@@ -448,6 +448,14 @@ void epoll_backend::dispatch(std::uint64_t key, std::uint32_t events) noexcept {
   }
 }
 
+// Else every packet would be reported here, to nobody.
+void epoll_backend::forget(const socket_ref& socket) noexcept {
+  entry* const at = find_fd(socket.fd);
+  if (at != nullptr && at->fd >= 0 && at->id == socket.id && at->interest != 0) {
+    unwatch(*at);
+  }
+}
+
 /// For a socket that another thread uses by now, and may be closing: then nothing is found, because
 /// only this thread could have registered a successor on the same descriptor.
 void epoll_backend::unwatch(entry& at) noexcept {

@@ -31,6 +31,7 @@ public:
   [[nodiscard]] bool has_pending() const noexcept override {
     return !completed_.empty() || !ready_.empty();
   }
+  void forget(const socket_ref& socket) noexcept override;
   void wake() noexcept override { waker_->raise(); }
   [[nodiscard]] int descriptor() const noexcept override { return epoll_fd_; }
   void drop_after_fork() noexcept override;

@@ -91,7 +91,8 @@ public:
 
   /// As read(), for a thread that waits for nothing else: without a deadline it sleeps in recv()
   /// itself, which costs less than any loop, of which only the buffers are used. A request of
-  /// `cancel` is seen before each wait; wake_reader() ends one. Makes the descriptor a blocking one.
+  /// `cancel` is seen before each wait; wake_reader() ends one. Makes the descriptor a blocking
+  /// one.
   [[nodiscard]] error read_blocking(loop& on, read_target& to, time_point deadline,
                                     cancel_source& cancel) noexcept;
   /// After a request of its `cancel`: ends the wait of a thread in read_blocking(), or the one that

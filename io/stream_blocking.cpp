@@ -17,6 +17,8 @@
 namespace sluice::io {
 namespace {
 
+constexpr int wanted_room_bytes = 4 << 20;
+
 /// Sleeps until something happens to a socket: bytes, an end, or wake_reader(). Only edges tell:
 /// once its reading side is shut down the socket counts as readable for ever.
 class edge_wait {
@@ -43,11 +45,12 @@ public:
     }
     int timeout_ms = -1;
     if (deadline != no_deadline) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now());
-      if (left.count() <= 0) {
+      const time_point now = clock::now();
+      if (deadline <= now) {
         return error::timed_out;
       }
-      timeout_ms = static_cast<int>(std::min<std::int64_t>(left.count(), 1 << 30));
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+      timeout_ms = static_cast<int>(std::min<std::int64_t>(left, 1 << 30));
     }
     epoll_event event{};
     if (::epoll_wait(fd_, &event, 1, timeout_ms) < 0 && errno != EINTR) {
@@ -63,7 +66,7 @@ private:
 [[nodiscard]] error make_blocking(int socket) noexcept {
   const int flags = ::fcntl(socket, F_GETFL);
   return flags >= 0 && ::fcntl(socket, F_SETFL, flags & ~O_NONBLOCK) == 0 ? error::none
-                                                                           : error::system;
+                                                                          : error::system;
 }
 
 // False when the peer has sent its FIN, or the connection is gone.
@@ -74,6 +77,17 @@ private:
          info.tcpi_state == TCP_ESTABLISHED;
 }
 
+// Once its reading side is shut down, TCP no longer tells the peer of room that a reader makes,
+// only of what there is when it acknowledges (tcp_cleanup_rbuf() in the kernel). A window that has
+// closed is found open by the peer's probe alone, 200 ms later, so it should not close: the buffer
+// becomes as large as the system allows, which a low-water mark asks for without ending its own
+// growth, as SO_RCVBUF would.
+void make_room(int socket) noexcept {
+  for (const int low_water_bytes : {wanted_room_bytes, 1}) {
+    ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &low_water_bytes, sizeof(low_water_bytes));
+  }
+}
+
 } // namespace
 
 void stream::wake_reader() noexcept {
@@ -81,6 +95,7 @@ void stream::wake_reader() noexcept {
     // Nothing of this is on the wire: TCP has no word for it. A recv() that has nothing returns 0,
     // and bytes still arrive and are handed out.
     ::shutdown(socket_.fd, SHUT_RD);
+    make_room(socket_.fd);
   }
 }
 
@@ -111,6 +126,7 @@ error stream::receive_blocking(const reading& how) noexcept {
       ended = error::cancelled;
     } else if (failed == EAGAIN && flags == 0) {
       ended = make_blocking(socket_.fd);
+      how.on.io().forget(socket_); // what it was connected on
     } else if (failed == EAGAIN || (got == 0 && may_bring_more(socket_.fd))) {
       ended = edges.wait(socket_.fd, how.deadline); // of the two the latter is after wake_reader()
     } else if (got == 0) {

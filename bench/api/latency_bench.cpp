@@ -13,6 +13,7 @@
 
 #include "bench/support/cpu.hpp"
 #include "core/memory.hpp"
+#include "support/asleep.hpp"
 #include "support/loopback.hpp"
 #include "winhttp/async_socket.hpp"
 #include "winhttp/handle_table.hpp"

@@ -6,14 +6,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -208,27 +205,6 @@ std::size_t open_descriptors() {
 bool becomes_readable(int fd, int within_ms) {
   pollfd at{fd, POLLIN, 0};
   return ::poll(&at, 1, within_ms) == 1;
-}
-
-pid_t this_thread_id() {
-  return static_cast<pid_t>(::syscall(SYS_gettid));
-}
-
-void wait_until_asleep(pid_t thread) {
-  std::array<char, 64> path{};
-  std::snprintf(path.data(), path.size(), "/proc/self/task/%d/stat", static_cast<int>(thread));
-  for (;;) {
-    std::array<char, 256> text{};
-    const unique_fd file(::open(path.data(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0 || ::read(file.get(), text.data(), text.size() - 1) <= 0) {
-      return; // it has ended
-    }
-    const char* const name_end = std::strrchr(text.data(), ')');
-    if (name_end != nullptr && name_end[2] == 'S') {
-      return;
-    }
-    ::sched_yield();
-  }
 }
 
 int in_child(int (*body)()) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -81,10 +79,6 @@ void shrink_send_buffer(int fd, int bytes);
 
 [[nodiscard]] std::size_t open_descriptors();
 [[nodiscard]] bool becomes_readable(int fd, int within_ms);
-
-/// Returns when the thread sleeps in the kernel.
-void wait_until_asleep(pid_t thread);
-[[nodiscard]] pid_t this_thread_id();
 
 /// Runs `body` in a forked child and returns its exit code, or 1000 + the signal that ended it.
 int in_child(int (*body)());

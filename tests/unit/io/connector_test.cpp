@@ -1,5 +1,6 @@
 #include "io/connector.hpp"
 
+#include "support/asleep.hpp"
 #include "support/each_backend.hpp"
 #include "support/fake_resolver.hpp"
 #include "support/loopback.hpp"

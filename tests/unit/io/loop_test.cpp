@@ -2,6 +2,7 @@
 
 #include "io/connector.hpp"
 #include "io/stream.hpp"
+#include "support/asleep.hpp"
 #include "support/each_backend.hpp"
 #include "support/loopback.hpp"
 

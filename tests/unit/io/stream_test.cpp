@@ -1,5 +1,6 @@
 #include "io/stream.hpp"
 
+#include "support/asleep.hpp"
 #include "support/each_backend.hpp"
 #include "support/loopback.hpp"
 

@@ -356,19 +356,6 @@ TEST_F(websocket_close, CLO_21_CLO_31_RCV_15_a_blocked_receive_is_cancelled) {
   pair.peer().send(make_frame(text_opcode, "discarded") + make_close(1000));
 }
 
-TEST_F(websocket_close, CLO_21_the_receive_certainly_blocked) {
-  socket_pair pair;
-  received got;
-  background receiver([&] { got = receive(pair.handle()); });
-  pair.peer().send(make_frame(ping_opcode, "there?"));
-  EXPECT_EQ(pair.peer().read_frame().payload, "there?"); // the receiver is inside
-  background closer([&] { EXPECT_EQ(close(pair.handle(), 1000), ERROR_SUCCESS); });
-  receiver.join();
-  EXPECT_EQ(got.code, ERROR_WINHTTP_OPERATION_CANCELLED);
-  expect_close(pair.peer().read_frame(), close_payload_text(1000));
-  pair.peer().send(make_close(1000));
-}
-
 TEST_F(websocket_close, CLO_23_a_send_in_flight) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;

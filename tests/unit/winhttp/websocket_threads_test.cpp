@@ -22,18 +22,6 @@ pair_settings small_buffers() {
   return small;
 }
 
-TEST_F(websocket_threads, HND_18_RCV_24_close_handle_ends_a_blocked_receive) {
-  socket_pair pair;
-  received got;
-  background receiver([&] { got = receive(pair.handle()); });
-  pair.peer().send(make_frame(ping_opcode, "there?"));
-  EXPECT_EQ(pair.peer().read_frame().payload, "there?"); // the receiver is inside
-  EXPECT_TRUE(pair.close_handle());
-  receiver.join();
-  EXPECT_EQ(got.code, ERROR_WINHTTP_OPERATION_CANCELLED);
-  pair.peer().expect_eof(); // no close frame
-}
-
 TEST_F(websocket_threads, SND_31_close_handle_ends_a_blocked_send) {
   socket_pair pair(small_buffers());
   const std::string big = pattern_text(4u << 20);

@@ -1,0 +1,409 @@
+// Reads that sleep in recv() itself, and what wakes them (stream::read_blocking, wake_reader).
+
+#include "io/stream.hpp"
+
+#include "support/asleep.hpp"
+#include "support/each_backend.hpp"
+#include "support/loopback.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace sluice::test {
+namespace {
+
+using io::cancel_source;
+using io::clock;
+using io::no_deadline;
+using io::stream;
+using io::time_point;
+
+class blocking_reads : public each_backend {
+protected:
+  void SetUp() override {
+    each_backend::SetUp();
+    if (!IsSkipped()) {
+      s = stream(pair.ours.release());
+    }
+  }
+
+  /// One read; what it brought is in `got`.
+  error read(time_point deadline = no_deadline) {
+    io::read_target to{inbox};
+    const error e = s.read_blocking(*on, to, deadline, cancel);
+    while (!inbox.empty()) {
+      got.append(reinterpret_cast<const char*>(inbox.front_bytes()), inbox.front_size_bytes());
+      inbox.consume(inbox.front_size_bytes());
+    }
+    return e;
+  }
+
+  error read_bytes(std::size_t count, time_point deadline = no_deadline) {
+    while (got.size() < count) {
+      if (const error e = read(deadline); e != error::none) {
+        return e;
+      }
+    }
+    return error::none;
+  }
+
+  /// The same while `other` runs on another thread, from when this one sleeps.
+  error read_while(const std::function<void()>& other, time_point deadline = no_deadline) {
+    const pid_t reader = this_thread_id();
+    std::thread beside([&] {
+      wait_until_asleep(reader);
+      other();
+    });
+    const error e = read(deadline);
+    beside.join();
+    return e;
+  }
+
+  void stop() {
+    cancel.request();
+    s.wake_reader();
+  }
+
+  /// As after a Receive that was ended: the reading side of the socket is shut down.
+  void wake_once() {
+    EXPECT_EQ(read_while([&] { stop(); }), error::cancelled);
+    cancel.reset();
+  }
+
+  [[nodiscard]] static time_point soon() { return clock::now() + std::chrono::milliseconds(3); }
+  [[nodiscard]] static time_point late() { return clock::now() + std::chrono::seconds(60); }
+
+  loopback pair;
+  stream s;
+  slice_queue inbox;
+  cancel_source cancel;
+  std::string got;
+};
+SLUICE_ON_EACH_BACKEND(blocking_reads);
+
+TEST_P(blocking_reads, one_system_call_per_read_and_no_loop) {
+  ASSERT_TRUE(send_all(pair.peer.get(), "a"));
+  ASSERT_EQ(read(), error::none);
+  const io::backend_stats before = on->io().stats();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(send_all(pair.peer.get(), "b"));
+    ASSERT_EQ(read(), error::none);
+  }
+  EXPECT_EQ(on->io().stats().system_calls - before.system_calls, 10U);
+  EXPECT_EQ(on->io().stats().receives - before.receives, 10U);
+  EXPECT_EQ(on->io().stats().received_bytes - before.received_bytes, 10U);
+  EXPECT_EQ(on->io().stats().completions, before.completions);
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+}
+
+TEST_P(blocking_reads, a_descriptor_that_does_not_block_is_made_to) {
+  ASSERT_EQ(::fcntl(s.descriptor(), F_SETFL, O_RDWR | O_NONBLOCK), 0);
+  EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(pair.peer.get(), "later")); }), error::none);
+  EXPECT_EQ(got, "later");
+  EXPECT_EQ(::fcntl(s.descriptor(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_P(blocking_reads, the_end_is_the_end_in_every_order) {
+  ASSERT_TRUE(send_all(pair.peer.get(), "last"));
+  EXPECT_EQ(read_bytes(4), error::none);
+  EXPECT_EQ(read_while([&] { pair.peer.reset(); }), error::end_of_stream);
+  EXPECT_EQ(read(), error::end_of_stream);
+  EXPECT_EQ(read(late()), error::end_of_stream);
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+}
+
+TEST_P(blocking_reads, bytes_before_a_fin_come_first) {
+  ASSERT_TRUE(send_all(pair.peer.get(), "last"));
+  pair.peer.reset();
+  EXPECT_EQ(read(), error::none);
+  EXPECT_EQ(got, "last");
+  EXPECT_EQ(read(), error::end_of_stream);
+}
+
+TEST_P(blocking_reads, a_reset_is_connection_lost) {
+  EXPECT_EQ(read_while([&] { reset_connection(pair.peer); }), error::connection_lost);
+  EXPECT_NE(read(), error::none);
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+}
+
+TEST_P(blocking_reads, an_end_by_our_own_side_wakes_it) {
+  EXPECT_EQ(read_while([&] { s.shutdown(false); }), error::end_of_stream);
+}
+
+TEST_P(blocking_reads, an_abort_by_our_own_side_wakes_it) {
+  EXPECT_EQ(read_while([&] { s.shutdown(true); }), error::connection_lost);
+  char byte = 0;
+  EXPECT_LT(::recv(pair.peer.get(), &byte, 1, 0), 0) << "an RST, not a FIN";
+}
+
+TEST_P(blocking_reads, a_deadline_ends_the_read_and_harms_nothing) {
+  EXPECT_EQ(read(soon()), error::timed_out);
+  EXPECT_EQ(read(time_point::min()), error::timed_out);
+  ASSERT_TRUE(send_all(pair.peer.get(), "still here"));
+  EXPECT_EQ(read(time_point::min()), error::none) << "what is there comes first";
+  EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(pair.peer.get(), ", too")); }, late()),
+            error::none);
+  EXPECT_EQ(got, "still here, too");
+}
+
+TEST_P(blocking_reads, a_request_before_the_read_asks_the_kernel_nothing) {
+  ASSERT_TRUE(send_all(pair.peer.get(), "later"));
+  const std::uint64_t calls = on->io().stats().system_calls;
+  cancel.request();
+  EXPECT_EQ(read(), error::cancelled);
+  EXPECT_EQ(on->io().stats().system_calls, calls);
+  cancel.reset();
+  EXPECT_EQ(read(), error::none);
+  EXPECT_EQ(got, "later");
+}
+
+TEST_P(blocking_reads, a_wake_ends_a_wait_and_a_wake_ahead_of_it_is_not_lost) {
+  wake_once();
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+  s.wake_reader(); // again, nobody waiting
+  stop();
+  EXPECT_EQ(read(), error::cancelled);
+  cancel.reset();
+  // Woken without a request it goes on waiting.
+  EXPECT_EQ(read_while([&] {
+              s.wake_reader();
+              ASSERT_TRUE(send_all(pair.peer.get(), "x"));
+            }),
+            error::none);
+  EXPECT_EQ(got, "x");
+}
+
+// The kernel tells the peer less of the room that a reader makes, so there has to be more of it.
+TEST_P(blocking_reads, a_wake_makes_room) {
+  const auto room = [&] {
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+    EXPECT_EQ(::getsockopt(s.descriptor(), SOL_SOCKET, SO_RCVBUF, &bytes, &size), 0);
+    return bytes;
+  };
+  const int before = room();
+  wake_once();
+  EXPECT_GT(room(), 2 * before);
+}
+
+TEST_P(blocking_reads, after_a_wake_the_stream_goes_on) {
+  wake_once();
+  EXPECT_EQ(read(soon()), error::timed_out);
+  EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(pair.peer.get(), "after ")); }), error::none);
+  EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(pair.peer.get(), "wakes")); }, late()),
+            error::none);
+  EXPECT_EQ(got, "after wakes");
+  // More than one side's kernel buffer, against which the peer must be let go on, too.
+  got.clear();
+  const std::string bulk = pattern(16 << 20);
+  std::thread sender([&] { EXPECT_TRUE(send_all(pair.peer.get(), bulk)); });
+  EXPECT_EQ(read_bytes(bulk.size(), late()), error::none);
+  sender.join();
+  EXPECT_TRUE(got == bulk);
+  // It can still send.
+  ASSERT_EQ(s.write(*on, std::as_bytes(std::span("answer", 6)), {}, nullptr), error::none);
+  EXPECT_EQ(receive_exactly(pair.peer.get(), 6), "answer");
+}
+
+TEST_P(blocking_reads, after_a_wake_the_peers_end_is_seen) {
+  wake_once();
+  EXPECT_EQ(read_while([&] { pair.peer.reset(); }), error::end_of_stream);
+  EXPECT_EQ(read(late()), error::end_of_stream);
+}
+
+TEST_P(blocking_reads, after_a_wake_a_reset_is_seen) {
+  wake_once();
+  EXPECT_EQ(read_while([&] { reset_connection(pair.peer); }, late()), error::connection_lost);
+}
+
+TEST_P(blocking_reads, after_a_wake_bytes_with_a_fin_behind_them_come_first) {
+  for (int i = 0; i < 200; ++i) {
+    loopback fresh;
+    std::swap(pair, fresh);
+    s = stream(pair.ours.release());
+    got.clear();
+    stop();
+    cancel.reset();
+    std::thread peer([&] {
+      EXPECT_TRUE(send_all(pair.peer.get(), "last"));
+      pair.peer.reset();
+    });
+    EXPECT_EQ(read_bytes(4, late()), error::none) << i;
+    EXPECT_EQ(read(late()), error::end_of_stream);
+    EXPECT_EQ(got, "last");
+    peer.join();
+  }
+}
+
+TEST_P(blocking_reads, a_second_wake_ends_the_wait_after_the_first) {
+  wake_once();
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(read_while([&] { stop(); }, i % 2 == 0 ? no_deadline : late()), error::cancelled);
+    cancel.reset();
+  }
+}
+
+// Whoever wins, no byte is lost, and none is invented.
+TEST_P(blocking_reads, bytes_that_race_with_a_wake_are_kept) {
+  constexpr int rounds = 500;
+  std::atomic<int> round{-1};
+  std::atomic<int> finished{-1};
+  std::thread other([&] {
+    for (int i = 0; i < rounds; ++i) {
+      while (round.load() < i) {
+        std::this_thread::yield();
+      }
+      if (i % 2 == 0) {
+        ASSERT_TRUE(send_all(pair.peer.get(), "ab"));
+        stop();
+      } else {
+        stop();
+        ASSERT_TRUE(send_all(pair.peer.get(), "ab"));
+      }
+      finished.store(i);
+    }
+  });
+  for (int i = 0; i < rounds; ++i) {
+    round.store(i);
+    error e = error::none;
+    while (e == error::none) {
+      e = read(i % 3 == 0 ? late() : no_deadline);
+    }
+    EXPECT_EQ(e, error::cancelled);
+    while (finished.load() < i) {
+      std::this_thread::yield();
+    }
+    cancel.reset();
+  }
+  other.join();
+  ASSERT_EQ(read_bytes(rounds * 2, late()), error::none);
+  std::string expected;
+  for (int i = 0; i < rounds; ++i) {
+    expected += "ab";
+  }
+  EXPECT_EQ(got, expected);
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+}
+
+// A read ends before an urgent byte, which is not part of the stream, whatever follows it.
+TEST_P(blocking_reads, bytes_around_urgent_data_arrive) {
+  for (const bool woken : {false, true}) {
+    if (woken) {
+      wake_once();
+    }
+    got.clear();
+    ASSERT_TRUE(send_all(pair.peer.get(), "before"));
+    ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    ASSERT_TRUE(send_all(pair.peer.get(), "behind"));
+    ASSERT_EQ(read_bytes(12, late()), error::none) << got;
+    EXPECT_EQ(got, "beforebehind");
+    ASSERT_EQ(::send(pair.peer.get(), "!", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(pair.peer.get(), "end")); }, late()),
+              error::none);
+    EXPECT_EQ(got, "beforebehindend");
+  }
+}
+
+// A handler without SA_RESTART, as a profiler or a garbage collector may install.
+TEST_P(blocking_reads, signals_do_not_end_it) {
+  struct sigaction act {};
+  act.sa_handler = [](int) {};
+  struct sigaction old {};
+  ASSERT_EQ(::sigaction(SIGUSR1, &act, &old), 0);
+  const pthread_t reader = ::pthread_self();
+  for (const bool timed : {false, true}) {
+    EXPECT_EQ(read_while(
+                  [&] {
+                    for (int i = 0; i < 20; ++i) {
+                      ::pthread_kill(reader, SIGUSR1);
+                      std::this_thread::yield();
+                    }
+                    ASSERT_TRUE(send_all(pair.peer.get(), "x"));
+                  },
+                  timed ? late() : no_deadline),
+              error::none);
+  }
+  EXPECT_EQ(got, "xx");
+  ::sigaction(SIGUSR1, &old, nullptr);
+}
+
+TEST_P(blocking_reads, without_a_descriptor_to_wait_with_nothing_is_lost) {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit before = limit;
+  wake_once();
+  limit.rlim_cur = 0;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(read(late()), error::out_of_descriptors);
+  ASSERT_TRUE(send_all(pair.peer.get(), "needs none"));
+  EXPECT_EQ(read(late()), error::none);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(pair.peer.get(), "!")); }), error::none);
+  EXPECT_EQ(got, "needs none!");
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+}
+
+// Another thread consumes what this one read, again and again: its buffers come back to it.
+TEST_P(blocking_reads, buffers_that_come_back_from_elsewhere_are_used_again) {
+  const std::string block = pattern(4096);
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(send_all(pair.peer.get(), block));
+    io::read_target to{inbox};
+    ASSERT_EQ(s.read_blocking(*on, to, no_deadline, cancel), error::none);
+    std::thread([&] { inbox.clear(); }).join();
+  }
+  EXPECT_LE(on->buffers().reserved_bytes(), std::size_t{1} << 20);
+}
+
+TEST_P(blocking_reads, not_only_tcp) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  s = stream(ends[0]);
+  unique_fd far(ends[1]);
+  EXPECT_EQ(read_while([&] { ASSERT_TRUE(send_all(far.get(), "local")); }), error::none);
+  EXPECT_EQ(got, "local");
+  EXPECT_EQ(read_while([&] { far.reset(); }), error::end_of_stream);
+}
+
+// The epoll instance of the loop that a stream was connected on no longer hears of its packets.
+TEST(blocking_reads_on_epoll, the_loop_it_was_connected_on_is_left_alone) {
+  memory::unique<io::loop> on;
+  ASSERT_EQ(io::loop::create(io::backend_choice::epoll, small_settings, on), error::none);
+  loopback pair;
+  ASSERT_EQ(::fcntl(pair.ours.get(), F_SETFL, O_RDWR | O_NONBLOCK), 0);
+  stream s(pair.ours.release());
+  slice_queue inbox;
+  ASSERT_EQ(s.read(*on, inbox, time_point::min(), nullptr), error::timed_out); // it is watched
+  cancel_source cancel;
+  io::read_target to{inbox};
+  std::thread peer([&, reader = this_thread_id()] {
+    wait_until_asleep(reader);
+    EXPECT_TRUE(send_all(pair.peer.get(), "x"));
+  });
+  ASSERT_EQ(s.read_blocking(*on, to, no_deadline, cancel), error::none);
+  peer.join();
+  EXPECT_FALSE(becomes_readable(on->io().descriptor(), 0));
+  // It may come back.
+  std::thread again([&, reader = this_thread_id()] {
+    wait_until_asleep(reader);
+    EXPECT_TRUE(send_all(pair.peer.get(), "y"));
+  });
+  ASSERT_EQ(s.read(*on, inbox, no_deadline, nullptr), error::none);
+  again.join();
+  EXPECT_EQ(inbox.size_bytes(), 2U);
+}
+
+} // namespace
+} // namespace sluice::test

@@ -5,7 +5,9 @@ sluice_backend_test(winhttp_async
     async_hostile_caller_test.cpp
     async_memory_test.cpp
     async_proxy_test.cpp
+    async_receive_test.cpp
     async_request_test.cpp
+    async_send_test.cpp
     async_sequences_test.cpp
     async_socket_test.cpp
     async_tables_test.cpp

@@ -1,5 +1,5 @@
 // The rows of sections 11 to 14 that are the same for both kinds of handles, on asynchronous ones;
-// those that differ are in async_socket_test.cpp and async_sequences_test.cpp.
+// those that differ are in async_receive_test.cpp, async_send_test.cpp, async_sequences_test.cpp.
 
 #include "async_fixture.hpp"
 

@@ -153,4 +153,35 @@ struct received_stream {
   return all;
 }
 
+/// Until the client has ended the connection, however.
+inline void read_to_the_end(peer_connection& from) {
+  try {
+    while (!from.read_raw().empty()) {
+    }
+  } catch (const peer_failure&) {
+  }
+}
+
+/// Each test with each way to receive.
+class large_frames : public websocket_test, public ::testing::WithParamInterface<receiving> {};
+
+/// The same, over TLS only.
+class large_frames_in_records : public large_frames {
+protected:
+  void SetUp() override {
+    large_frames::SetUp();
+    if (!tls_is_wanted()) {
+      GTEST_SKIP() << "there are no records without TLS";
+    }
+  }
+};
+
+inline const auto every_kind = testing::Values(receiving::blocking, receiving::looked_after,
+                                               receiving::posted, receiving::in_callback);
+
+[[nodiscard]] inline std::string kind_name(const testing::TestParamInfo<receiving>& info) {
+  constexpr const char* names[] = {"blocking", "looked_after", "posted", "in_callback"};
+  return names[static_cast<int>(info.param)];
+}
+
 } // namespace sluice::test

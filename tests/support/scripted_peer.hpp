@@ -1,39 +1,19 @@
 #pragma once
 
+#include "support/event.hpp"
+#include "support/peer_bytes.hpp"
 #include "support/tls_peer.hpp"
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
 
 namespace sluice::test {
-
-/// What goes wrong inside a peer's script; becomes a failure of the test.
-struct peer_failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-/// One frame as it is on the wire, for tests that build their own bytes.
-struct frame_spec {
-  unsigned opcode = 0x2;
-  std::string_view payload{};
-  bool fin = true;
-  unsigned reserved = 0;              // RSV1-3 as the bits 4, 2, 1
-  std::optional<std::uint32_t> key{}; // masks with it; first byte on the wire = lowest byte
-  unsigned length_bytes = 0;          // 0 = shortest form; 1, 2 or 8 force 7, 16 or 64 bits
-};
-[[nodiscard]] std::string make_frame(const frame_spec& spec);
-[[nodiscard]] std::string make_frame(unsigned opcode, std::string_view payload, bool fin = true);
-/// A close frame: no status when `status` is 0.
-[[nodiscard]] std::string make_close(unsigned status, std::string_view reason = {});
 
 /// A frame that the client sent, unmasked.
 struct client_frame {
@@ -45,13 +25,6 @@ struct client_frame {
   unsigned length_bytes = 0; // 1, 2 or 8: the form the length had
   std::string payload;
 };
-
-/// Sec-WebSocket-Accept for a Sec-WebSocket-Key, computed here and not by the library.
-[[nodiscard]] std::string accept_for(std::string_view key);
-
-/// The value of a header in a request head, names compared without case; nullopt if absent.
-[[nodiscard]] std::optional<std::string> header_of(std::string_view head, std::string_view name);
-[[nodiscard]] std::size_t header_count(std::string_view head, std::string_view name);
 
 /// One accepted connection. Every call is bounded by the peer's patience and throws peer_failure.
 /// After start_tls() all but send_raw() and read_raw() are about the plain bytes.
@@ -180,37 +153,6 @@ private:
   int fd_ = -1;
   int fillers_[filler_count];
   std::uint16_t port_ = 0;
-};
-
-/// A flag that one thread raises and others wait for, bounded.
-class event {
-public:
-  void set();
-  /// Fails (throws peer_failure) when patience ends.
-  void wait();
-  [[nodiscard]] bool is_set();
-
-private:
-  std::mutex lock_;
-  std::condition_variable changed_;
-  bool set_ = false;
-};
-
-/// Ends the process with a message when a test hangs in a blocking call of the library. Its thread
-/// sleeps from the constructor's return on, so that a test may fork().
-class watchdog {
-public:
-  explicit watchdog(int seconds = 60);
-  ~watchdog();
-  watchdog(const watchdog&) = delete;
-  watchdog& operator=(const watchdog&) = delete;
-
-private:
-  std::mutex lock_;
-  std::condition_variable changed_;
-  bool watching_ = false;
-  bool finished_ = false;
-  std::thread thread_;
 };
 
 } // namespace sluice::test

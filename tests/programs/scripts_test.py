@@ -30,6 +30,12 @@ def shell(name, *arguments):
                           stdin=subprocess.DEVNULL, timeout=WATCHDOG, check=False)
 
 
+def listen_to_signals():
+    """A job in the background of a script ignores some; no shell it starts could change that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class ScriptTest(ProgramTest):
     def refused(self, done, name, *words):
         """One sentence that names what is wrong; code 2."""
@@ -138,6 +144,30 @@ class OthersTest(ScriptTest):
                       ["--seconds"], ["--messages", "1.5"], ["--messages", "0"],
                       ["--peer", "perl"], ["--peer"], ["--backend", "kqueue"], ["--lives"]):
             self.refused(shell("demo", "--no-install", *words), "demo", *words)
+
+    def test_a_signal_ends_what_test_and_demo_have_started(self):
+        # A cmake that waits for a child of its own. All of them have the end of a pipe: it is
+        # closed when the last of them is gone.
+        for name in ("test", "demo"):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                with self.subTest(name, number=number), tempfile.TemporaryDirectory() as folder:
+                    seen, held = os.pipe()
+                    cmake = pathlib.Path(folder) / "cmake"
+                    cmake.write_text("#!/bin/sh\nsleep 1000 &\n"
+                                     f"echo started >/proc/self/fd/{held}\nwait\n")
+                    cmake.chmod(0o755)
+                    with open(seen, encoding="ascii") as pipe, subprocess.Popen(
+                            [SCRIPTS / name, "--no-install"], pass_fds=[held],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                            env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+                            preexec_fn=listen_to_signals) as running:
+                        os.close(held)
+                        self.assertEqual(pipe.readline(), "started\n")
+                        running.send_signal(number)
+                        self.assertEqual(pipe.read(), "")
+                        self.assertEqual(running.wait(WATCHDOG), 128 + number)
+                        said = running.stdout.read().splitlines()[-1]
+                    self.assertIn("ended by a signal" if name == "test" else "interrupted", said)
 
     def test_fuzz_bad_input(self):
         self.refused(script("fuzz", "nothing_fuzz"), "fuzz", "'nothing_fuzz'", "receive_fuzz")

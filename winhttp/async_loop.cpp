@@ -26,6 +26,12 @@ struct async_loop::start_up {
 };
 
 async_loop::async_loop() noexcept : timers_(io::clock::now()) {
+  feed_timer_.context = this;
+  feed_timer_.on_expiry = [](io::timer& expired) noexcept {
+    auto& self = *static_cast<async_loop*>(expired.context);
+    self.seen_starved_ = 0;
+    self.feed_starved();
+  };
   end_.context = this;
   end_.run = [](loop_command& posted) noexcept {
     static_cast<async_loop*>(posted.context)->ending_ = true;
@@ -121,8 +127,8 @@ void async_loop::feed_starved() noexcept {
   seen_starved_ = starved;
   io::buffer_pool& buffers = loop_->buffers();
   if (!buffers.drain_returns() && !buffers.has_free(io::buffer_class::small) &&
-      !buffers.has_free(io::buffer_class::large)) {
-    (void)buffers.add_over_cap();
+      !buffers.has_free(io::buffer_class::large) && !buffers.add_over_cap()) {
+    timers_.arm(feed_timer_, io::clock::now(), io::timer_wheel::tick); // who frees memory is silent
   }
 }
 

@@ -60,6 +60,7 @@ private:
   std::atomic<std::uint32_t> references_{1};
   io::timer_wheel timers_;
   std::uint64_t seen_starved_ = 0;
+  io::timer feed_timer_; // of a starved read for which there was no memory
   bool ending_ = false;
   loop_command end_;
 

@@ -1,4 +1,4 @@
-// io/recv/<kind>/<backend>/<size>: what a message costs from the socket to the caller's memory,
+// io/recv/<kind>/<size>: what a message costs from the socket to the caller's memory,
 // with a peer that sends as fast as the client takes, over loopback.
 //
 //   io_bench --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true
@@ -16,7 +16,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <thread>
@@ -59,9 +59,7 @@ void compare(const bench::traffic& what, std::uint64_t messages, comparison& res
   }
 }
 
-// The receiving thread is a new one each time: the backend belongs to its thread.
-void recv(benchmark::State& state, const bench::traffic& what, const char* backend) {
-  setenv("SLUICE_BACKEND", backend, 1);
+void recv(benchmark::State& state, const bench::traffic& what) {
   comparison result;
   while (state.KeepRunningBatch(state.max_iterations)) {
     std::thread receiver([&] {
@@ -90,13 +88,10 @@ void recv(benchmark::State& state, const bench::traffic& what, const char* backe
 
 [[maybe_unused]] const int registered = [] {
   for (const bool text : {false, true}) {
-    for (const char* backend : {"uring", "epoll"}) {
-      for (const std::size_t size : {64u, 125u, 1024u, 16384u, 65536u, 1048576u}) {
-        const std::string name = std::string("io/recv/") + (text ? "text" : "binary") + "/" +
-                                 backend + "/" + std::to_string(size);
-        benchmark::RegisterBenchmark(name.c_str(), recv, bench::traffic{text, size}, backend)
-            ->UseManualTime();
-      }
+    for (const std::size_t size : {64u, 125u, 1024u, 16384u, 65536u, 1048576u}) {
+      const std::string name =
+          std::string("io/recv/") + (text ? "text" : "binary") + "/" + std::to_string(size);
+      benchmark::RegisterBenchmark(name.c_str(), recv, bench::traffic{text, size})->UseManualTime();
     }
   }
   return 0;

@@ -17,9 +17,10 @@ struct care_link {
 
 // The caretaker is a thread of the process that looks after synchronous sockets between the calls
 // of the application: once a period it comes by those that were left alone since its last round,
-// reads ahead, answers pings and sends keep-alives (CTL-03, CTL-08; websocket::look_after). It is
-// started with the first such socket and ends in the first round that finds none, at most a period
-// after the last. It calls nothing of the application.
+// reads ahead, answers pings and sends keep-alives (CTL-03, CTL-08; websocket::look_after). Pongs
+// that found no room when a Receive or Send tried go out in its rounds, too. It is started with the
+// first such socket and ends in the first round that finds none, at most a period after the last.
+// It calls nothing of the application.
 //
 // In the child of a fork() it is not there: sockets from before the fork are the parent's, and only
 // those the child opens are looked after. From exit() on no socket is touched any more.

@@ -296,16 +296,6 @@ void ping_pong_here(benchmark::State& state, placement where) {
   state.counters["async_over_us"] = quantile(over[2], 0.5);
 }
 
-/// On a thread of its own: all that it makes inherit its CPU.
-void ping_pong(benchmark::State& state, placement where) {
-  std::thread([&] {
-    if (where != placement::free) {
-      bench::pin_this_thread(0);
-    }
-    ping_pong_here(state, where);
-  }).join();
-}
-
 /// A thread that runs one blocking call at a time and notes when it returned.
 class sleeper {
 public:
@@ -400,14 +390,19 @@ void cancel_here(benchmark::State& state, placement where) {
   state.counters["p99_us"] = quantile(receives, 0.99);
 }
 
-void cancel(benchmark::State& state, placement where) {
+/// Runs `measured` on a thread of its own: all that it makes inherit its CPU.
+template <void (*measured)(benchmark::State&, placement)>
+void placed(benchmark::State& state, placement where) {
   std::thread([&] {
     if (where != placement::free) {
       bench::pin_this_thread(0);
     }
-    cancel_here(state, where);
+    measured(state, where);
   }).join();
 }
+
+constexpr auto ping_pong = placed<ping_pong_here>;
+constexpr auto cancel = placed<cancel_here>;
 
 BENCHMARK_CAPTURE(ping_pong, free, placement::free)->Name("api/ping_pong/125")->UseRealTime();
 BENCHMARK_CAPTURE(ping_pong, one_cpu, placement::one_cpu)

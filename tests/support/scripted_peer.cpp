@@ -435,26 +435,4 @@ refusing_port::~refusing_port() {
   ::close(fd_);
 }
 
-silent_port::silent_port() {
-  std::tie(fd_, port_) = bind_loopback();
-  if (::listen(fd_, 0) != 0) {
-    fail_errno("listen");
-  }
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port_);
-  for (int& filler : fillers_) {
-    filler = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    ::connect(filler, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  }
-}
-
-silent_port::~silent_port() {
-  for (const int filler : fillers_) {
-    ::close(filler);
-  }
-  ::close(fd_);
-}
-
 } // namespace sluice::test

@@ -139,20 +139,4 @@ private:
   std::uint16_t port_ = 0;
 };
 
-/// A port of 127.0.0.1 that never answers: its accept queue is full, so that SYNs are dropped.
-class silent_port {
-public:
-  silent_port();
-  ~silent_port();
-  silent_port(const silent_port&) = delete;
-  silent_port& operator=(const silent_port&) = delete;
-  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-
-private:
-  static constexpr std::size_t filler_count = 8;
-  int fd_ = -1;
-  int fillers_[filler_count];
-  std::uint16_t port_ = 0;
-};
-
 } // namespace sluice::test

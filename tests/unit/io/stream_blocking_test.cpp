@@ -3,6 +3,7 @@
 #include "io/stream.hpp"
 
 #include "support/asleep.hpp"
+#include "support/cancel_race.hpp"
 #include "support/each_backend.hpp"
 #include "support/loopback.hpp"
 
@@ -15,7 +16,6 @@
 #include <sys/un.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -255,45 +255,10 @@ TEST_P(blocking_reads, a_second_wake_ends_the_wait_after_the_first) {
   }
 }
 
-// Whoever wins, no byte is lost, and none is invented.
 TEST_P(blocking_reads, bytes_that_race_with_a_wake_are_kept) {
-  constexpr int rounds = 500;
-  std::atomic<int> round{-1};
-  std::atomic<int> finished{-1};
-  std::thread other([&] {
-    for (int i = 0; i < rounds; ++i) {
-      while (round.load() < i) {
-        std::this_thread::yield();
-      }
-      if (i % 2 == 0) {
-        ASSERT_TRUE(send_all(pair.peer.get(), "ab"));
-        stop();
-      } else {
-        stop();
-        ASSERT_TRUE(send_all(pair.peer.get(), "ab"));
-      }
-      finished.store(i);
-    }
-  });
-  for (int i = 0; i < rounds; ++i) {
-    round.store(i);
-    error e = error::none;
-    while (e == error::none) {
-      e = read(i % 3 == 0 ? late() : no_deadline);
-    }
-    EXPECT_EQ(e, error::cancelled);
-    while (finished.load() < i) {
-      std::this_thread::yield();
-    }
-    cancel.reset();
-  }
-  other.join();
-  ASSERT_EQ(read_bytes(rounds * 2, late()), error::none);
-  std::string expected;
-  for (int i = 0; i < rounds; ++i) {
-    expected += "ab";
-  }
-  EXPECT_EQ(got, expected);
+  expect_no_byte_lost_to_cancels({[&](int i) { return read(i % 3 == 0 ? late() : no_deadline); },
+                                  [&] { stop(); }, [&] { cancel.reset(); }},
+                                 pair.peer.get(), got);
   EXPECT_EQ(on->buffers().lent_count(), 0U);
 }
 

@@ -2,6 +2,7 @@
 // from a callback (HND-16, HND-20), and a second call beside them.
 
 #include "backend_fixture.hpp"
+#include "support/loopback.hpp"
 #include "support/winhttp_client.hpp"
 
 #include <atomic>

@@ -3,10 +3,23 @@
 #include "io/epoll_backend.hpp"
 #include "io/uring_backend.hpp"
 
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
 namespace sluice::io {
+
+std::int32_t backend::send_now(const send_op& op) noexcept {
+  ssize_t taken = 0;
+  do {
+    ++stats_.system_calls;
+    taken = ::send(op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (taken < 0 && errno == EINTR);
+  return taken >= 0 ? static_cast<std::int32_t>(std::min<ssize_t>(taken, INT32_MAX)) : -errno;
+}
 
 const char* to_string(backend_kind kind) noexcept {
   switch (kind) {

@@ -98,6 +98,9 @@ public:
   }
 
 protected:
+  /// Tries to send without waiting; the number of bytes, or -errno.
+  [[nodiscard]] std::int32_t send_now(const send_op& op) noexcept;
+
   backend_stats stats_;
 };
 

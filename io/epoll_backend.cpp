@@ -270,17 +270,10 @@ void epoll_backend::try_recv(recv_op& op, entry& at) noexcept {
 }
 
 void epoll_backend::try_send(send_op& op, entry& at) noexcept {
-  ssize_t taken = 0;
-  do {
-    ++stats_.system_calls;
-    taken = ::send(op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (taken < 0 && errno == EINTR);
-  if (taken >= 0) {
-    complete(op, static_cast<std::int32_t>(std::min<ssize_t>(taken, INT32_MAX)));
-  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+  if (const std::int32_t taken = send_now(op); taken == -EAGAIN) {
     arm_writer(op, at);
   } else {
-    complete(op, -errno);
+    complete(op, taken);
   }
 }
 

@@ -343,14 +343,19 @@ void uring_backend::start_recv(recv_op& op) noexcept {
   ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
 }
 
+// The ring waits for room and does not send: it would count a peer's FIN, or our own end of
+// reading, as room, try again and again, and move on to a worker thread, where a cancel may miss
+// it.
 void uring_backend::start_send(send_op& op) noexcept {
-  io_uring_sqe* const sqe = arm(op);
-  if (sqe == nullptr) {
+  if (const std::int32_t taken = send_now(op); taken != -EAGAIN) {
+    complete(op, taken);
     return;
   }
-  ::io_uring_prep_send(sqe, op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_NOSIGNAL);
-  sqe->ioprio = IORING_RECVSEND_POLL_FIRST; // it was full a moment ago
-  ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
+  io_uring_sqe* const sqe = arm(op);
+  if (sqe != nullptr) {
+    ::io_uring_prep_poll_add(sqe, op.socket.fd, POLLOUT);
+    ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
+  }
 }
 
 void uring_backend::submit(recv_op& op) noexcept {
@@ -363,18 +368,7 @@ void uring_backend::submit(recv_op& op) noexcept {
 
 void uring_backend::submit(send_op& op) noexcept {
   op.what = operation::kind::send;
-  ssize_t taken = 0;
-  do {
-    ++stats_.system_calls;
-    taken = ::send(op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (taken < 0 && errno == EINTR);
-  if (taken >= 0) {
-    complete(op, static_cast<std::int32_t>(std::min<ssize_t>(taken, INT32_MAX)));
-  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-    start_send(op);
-  } else {
-    complete(op, -errno);
-  }
+  start_send(op);
 }
 
 void uring_backend::submit(connect_op& op) noexcept {
@@ -485,9 +479,14 @@ void uring_backend::finish(operation& op, std::int32_t result, std::uint32_t fla
   disarm(op);
   if (op.what == operation::kind::recv) {
     finish_recv(static_cast<recv_op&>(op), result, flags);
-  } else if (op.what == operation::kind::send && (result == -EAGAIN || result == -EINTR) &&
-             op.now != operation::state::cancelling) {
-    start_send(static_cast<send_op&>(op));
+  } else if (op.what == operation::kind::send) {
+    if (op.now == operation::state::cancelling) {
+      complete(op, -ECANCELED);
+    } else if (result < 0) {
+      complete(op, result);
+    } else {
+      start_send(static_cast<send_op&>(op));
+    }
   } else {
     complete(op, result < 0 && op.now == operation::state::cancelling ? -ECANCELED : result);
   }

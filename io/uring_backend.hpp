@@ -13,8 +13,8 @@ namespace sluice::io {
 /// The io_uring backend (kernel 6.1 and later: DEFER_TASKRUN and provided buffer rings). Receives
 /// are one-shot unless recv_op::multishot says otherwise, and select a buffer from one of two
 /// registered rings only when data is there, so a waiting receive holds none. One system call
-/// submits and waits. A send is tried directly first and goes to the ring when the socket is full:
-/// that is one system call too, and a cheaper one.
+/// submits and waits. A send is tried directly, which costs less, and waits in the ring only for
+/// room.
 class uring_backend final : public backend {
 public:
   /// backend_unavailable: this kernel, or a filter in front of it, does not do what we need. Else

@@ -43,14 +43,17 @@ void read_size_guess::note(std::size_t read_bytes, bool filled_buffer,
   }
 }
 
-stream::stream(int connected_fd) noexcept : socket_{connected_fd, next_socket_id()} {}
+stream::stream(int connected_fd) noexcept
+    : socket_{connected_fd, next_socket_id()}, process_(::getpid()) {}
 
 stream::stream(int connected_fd, memory::unique<tls_channel> established) noexcept
-    : socket_{connected_fd, next_socket_id()}, tls_(std::move(established)) {}
+    : stream(connected_fd) {
+  tls_ = std::move(established);
+}
 
 stream::stream(stream&& other) noexcept
-    : socket_(std::exchange(other.socket_, {})), tls_(std::move(other.tls_)),
-      undelivered_(std::exchange(other.undelivered_, {})),
+    : socket_(std::exchange(other.socket_, {})), process_(other.process_),
+      tls_(std::move(other.tls_)), undelivered_(std::exchange(other.undelivered_, {})),
       undelivered_plain_(std::exchange(other.undelivered_plain_, {})),
       size_guess_(other.size_guess_), expect_data_(other.expect_data_) {}
 
@@ -58,6 +61,7 @@ stream& stream::operator=(stream&& other) noexcept {
   if (this != &other) {
     close();
     socket_ = std::exchange(other.socket_, {});
+    process_ = other.process_;
     tls_ = std::move(other.tls_);
     undelivered_ = std::exchange(other.undelivered_, {});
     undelivered_plain_ = std::exchange(other.undelivered_plain_, {});
@@ -370,6 +374,9 @@ void stream::shutdown(bool abort) noexcept {
     if (::connect(socket_.fd, reinterpret_cast<const sockaddr*>(&nobody), sizeof nobody) == 0) {
       return;
     }
+    // Some kernels around 6.4 refuse while a thread sleeps in recv(). Then close() sends it.
+    const linger at_once{1, 0};
+    ::setsockopt(socket_.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
   }
   ::shutdown(socket_.fd, SHUT_RDWR);
 }

@@ -7,6 +7,8 @@
 #include "io/operation.hpp"
 #include "io/tls_channel.hpp"
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -96,10 +98,17 @@ public:
   [[nodiscard]] error read_blocking(loop& on, read_target& to, time_point deadline,
                                     cancel_source& cancel) noexcept;
   /// After a request of its `cancel`: ends the wait of a thread in read_blocking(), or the one that
-  /// it is about to begin. From then on only read_blocking() reads, because the others would find
-  /// the end of the stream; it goes on with what the peer sends, up to its FIN, as if nothing had
-  /// been. Any thread, as long as the stream is not closed or moved meanwhile.
+  /// it is about to begin. From then on only read_blocking() reads, because the others, read_now()
+  /// too, would find the end of the stream; it goes on with what the peer sends, up to its FIN. But
+  /// the kernel tells the peer less readily of room, so that a peer faster than the reader may
+  /// pause 200 ms now and then. Any thread, as long as the stream is not closed or moved meanwhile.
+  /// In a process forked later it does nothing: the parent's thread is the one that reads.
   void wake_reader() noexcept;
+  /// True if the last byte came so short a time ago; false where the kernel does not say. Any
+  /// thread. Source: TCP_INFO of tcp(7).
+  [[nodiscard]] bool received_within(std::chrono::milliseconds time) const noexcept;
+  /// On the thread and loop that connected the stream, before another one reads it blocking.
+  void leave(loop& on) const noexcept { on.io().forget(socket_); }
 
   /// Sends all of `bytes`. `progress_timeout` bounds the time in which not one byte is taken; zero
   /// = none. Returns none, connection_lost, timed_out, cancelled, no_memory or system; after any of
@@ -204,6 +213,7 @@ private:
   [[nodiscard]] error send_unsent_now() noexcept;
 
   socket_ref socket_;
+  pid_t process_ = 0; // that made it
   memory::unique<tls_channel> tls_;
 
   // The reader's.

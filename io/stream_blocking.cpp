@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,54 +14,84 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <thread>
 
 namespace sluice::io {
 namespace {
 
-constexpr int wanted_room_bytes = 4 << 20;
+constexpr int more_than_allowed_bytes = 1 << 30;
 
-/// Sleeps until something happens to a socket: bytes, an end, or wake_reader(). Only edges tell:
-/// once its reading side is shut down the socket counts as readable for ever.
-class edge_wait {
+// How often a thread looks when no descriptor is left to be woken through.
+constexpr std::chrono::milliseconds look_period{1};
+
+// For poll() and epoll_wait(); 0 when the deadline is over.
+[[nodiscard]] int timeout_ms(time_point deadline) noexcept {
+  if (deadline == no_deadline) {
+    return -1;
+  }
+  const time_point now = clock::now();
+  if (deadline <= now) {
+    return 0;
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return static_cast<int>(std::min<std::int64_t>(left, 1 << 30));
+}
+
+/// Sleeps until bytes or an end come, wake_reader() is called, or at last the deadline.
+class socket_wait {
 public:
-  edge_wait() noexcept = default;
-  ~edge_wait() {
-    if (fd_ >= 0) {
-      ::close(fd_);
+  explicit socket_wait(int socket) noexcept : socket_(socket) {}
+  ~socket_wait() {
+    if (edges_ >= 0) {
+      ::close(edges_);
     }
   }
-  edge_wait(const edge_wait&) = delete;
-  edge_wait& operator=(const edge_wait&) = delete;
+  socket_wait(const socket_wait&) = delete;
+  socket_wait& operator=(const socket_wait&) = delete;
 
-  /// none, timed_out, out_of_descriptors, no_memory or system. What has happened before the first
-  /// wait ends that one at once, so nothing is missed.
-  [[nodiscard]] error wait(int socket, time_point deadline) noexcept {
-    if (fd_ < 0) {
-      fd_ = ::epoll_create1(EPOLL_CLOEXEC);
+  /// none or timed_out.
+  [[nodiscard]] error until_readable(time_point deadline) const noexcept {
+    const int left_ms = timeout_ms(deadline);
+    if (left_ms != 0) {
+      pollfd what{socket_, POLLIN, 0};
+      (void)::poll(&what, 1, left_ms);
+    }
+    return left_ms != 0 ? error::none : error::timed_out;
+  }
+
+  /// Once its reading side is shut down the socket is readable for ever, and only edges tell. What
+  /// happened before the first wait ends that one at once, so nothing is missed.
+  [[nodiscard]] error until_edge(time_point deadline) noexcept {
+    const int left_ms = timeout_ms(deadline);
+    if (left_ms == 0) {
+      return error::timed_out;
+    }
+    if (watch()) {
       epoll_event event{};
-      event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
-      if (fd_ < 0 || ::epoll_ctl(fd_, EPOLL_CTL_ADD, socket, &event) != 0) {
-        return error_from_errno(errno);
-      }
-    }
-    int timeout_ms = -1;
-    if (deadline != no_deadline) {
-      const time_point now = clock::now();
-      if (deadline <= now) {
-        return error::timed_out;
-      }
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
-      timeout_ms = static_cast<int>(std::min<std::int64_t>(left, 1 << 30));
-    }
-    epoll_event event{};
-    if (::epoll_wait(fd_, &event, 1, timeout_ms) < 0 && errno != EINTR) {
-      return error_from_errno(errno);
+      (void)::epoll_wait(edges_, &event, 1, left_ms);
+    } else {
+      std::this_thread::sleep_for(look_period);
     }
     return error::none;
   }
 
 private:
-  int fd_ = -1;
+  [[nodiscard]] bool watch() noexcept {
+    if (edges_ < 0) {
+      edges_ = ::epoll_create1(EPOLL_CLOEXEC);
+      epoll_event event{};
+      event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+      if (edges_ >= 0 && ::epoll_ctl(edges_, EPOLL_CTL_ADD, socket_, &event) != 0) {
+        ::close(edges_);
+        edges_ = -1;
+      }
+    }
+    return edges_ >= 0;
+  }
+
+  int socket_;
+  int edges_ = -1;
 };
 
 [[nodiscard]] error make_blocking(int socket) noexcept {
@@ -69,21 +100,24 @@ private:
                                                                           : error::system;
 }
 
+[[nodiscard]] bool ask_tcp(int socket, tcp_info& info) noexcept {
+  socklen_t size = sizeof(info);
+  return ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+}
+
 // False when the peer has sent its FIN, or the connection is gone.
 [[nodiscard]] bool may_bring_more(int socket) noexcept {
   tcp_info info{};
-  socklen_t size = sizeof(info);
-  return ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
-         info.tcpi_state == TCP_ESTABLISHED;
+  return ask_tcp(socket, info) && info.tcpi_state == TCP_ESTABLISHED;
 }
 
 // Once its reading side is shut down, TCP no longer tells the peer of room that a reader makes,
 // only of what there is when it acknowledges (tcp_cleanup_rbuf() in the kernel). A window that has
-// closed is found open by the peer's probe alone, 200 ms later, so it should not close: the buffer
-// becomes as large as the system allows, which a low-water mark asks for without ending its own
-// growth, as SO_RCVBUF would.
+// closed is found open by the peer's probe alone, 200 ms later, so it should not close: the receive
+// buffer becomes as large as the system allows one to grow. A low-water mark asks for that without
+// ending the buffer's own growth, as SO_RCVBUF would.
 void make_room(int socket) noexcept {
-  for (const int low_water_bytes : {wanted_room_bytes, 1}) {
+  for (const int low_water_bytes : {more_than_allowed_bytes, 1}) {
     ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &low_water_bytes, sizeof(low_water_bytes));
   }
 }
@@ -91,12 +125,17 @@ void make_room(int socket) noexcept {
 } // namespace
 
 void stream::wake_reader() noexcept {
-  if (is_open()) {
+  if (is_open() && ::getpid() == process_) {
     // Nothing of this is on the wire: TCP has no word for it. A recv() that has nothing returns 0,
     // and bytes still arrive and are handed out.
     ::shutdown(socket_.fd, SHUT_RD);
     make_room(socket_.fd);
   }
+}
+
+bool stream::received_within(std::chrono::milliseconds time) const noexcept {
+  tcp_info info{};
+  return ask_tcp(socket_.fd, info) && std::chrono::milliseconds(info.tcpi_last_data_recv) <= time;
 }
 
 // Into undelivered_.
@@ -107,7 +146,7 @@ error stream::receive_blocking(const reading& how) noexcept {
   if (into == nullptr) {
     return error::no_memory;
   }
-  edge_wait edges;
+  socket_wait waiting(socket_.fd);
   const int flags = how.deadline == no_deadline ? 0 : MSG_DONTWAIT;
   bool at_end = false;
   error ended = how.cancel->requested() ? error::cancelled : error::none;
@@ -126,9 +165,10 @@ error stream::receive_blocking(const reading& how) noexcept {
       ended = error::cancelled;
     } else if (failed == EAGAIN && flags == 0) {
       ended = make_blocking(socket_.fd);
-      how.on.io().forget(socket_); // what it was connected on
-    } else if (failed == EAGAIN || (got == 0 && may_bring_more(socket_.fd))) {
-      ended = edges.wait(socket_.fd, how.deadline); // of the two the latter is after wake_reader()
+    } else if (failed == EAGAIN) {
+      ended = waiting.until_readable(how.deadline);
+    } else if (got == 0 && may_bring_more(socket_.fd)) { // wake_reader() was called
+      ended = waiting.until_edge(how.deadline);
     } else if (got == 0) {
       ended = at_end ? error::end_of_stream : error::none;
       at_end = true; // unless bytes came just before the FIN: look once more

@@ -67,7 +67,7 @@ void websocket::on_close() noexcept {
     state_.handle_closed = true;
     sent_.notify_all();
   }
-  cancel_receive();
+  end_wait_of_receive();
   wire_.cancel();
 }
 

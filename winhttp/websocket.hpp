@@ -120,7 +120,7 @@ private:
   [[nodiscard]] DWORD receive_slowly(std::span<std::byte> to, DWORD& bytes,
                                      WINHTTP_WEB_SOCKET_BUFFER_TYPE& type, rx_result got) noexcept;
   [[nodiscard]] DWORD wait_for_input(std::span<std::byte> to, rx_result& got) noexcept;
-  void cancel_receive() noexcept;
+  [[nodiscard]] io::time_point receive_deadline() const noexcept;
   [[nodiscard]] DWORD fail_protocol(error reason) noexcept;
   [[nodiscard]] DWORD end_of_input() noexcept;
   [[nodiscard]] static DWORD use_loop(io::loop*& on) noexcept;
@@ -133,6 +133,8 @@ private:
   void keep_alive() noexcept;
 
   // websocket_close.cpp
+  void enter_after_receive() noexcept;
+  void end_wait_of_receive() noexcept;
   [[nodiscard]] DWORD run_close(bool send_frame, std::span<const std::byte> payload) noexcept;
   [[nodiscard]] DWORD discard_until_close(io::loop& on, io::time_point deadline) noexcept;
 

@@ -12,6 +12,13 @@
 // the peer's close frame.
 
 namespace sluice::winhttp {
+namespace {
+
+// Where bytes came so short a time ago, more will come, and a Receive leaves at the next one.
+constexpr std::chrono::milliseconds in_full_flow{10};
+constexpr std::chrono::milliseconds patience_in_full_flow{2};
+
+} // namespace
 
 DWORD websocket::shutdown(std::span<const std::byte> payload) noexcept {
   {
@@ -46,8 +53,7 @@ DWORD websocket::close(std::span<const std::byte> payload) noexcept {
     }
     gate_.refuse();
   }
-  cancel_receive(); // a blocked Receive returns ERROR_WINHTTP_OPERATION_CANCELLED (CLO-21)
-  gate_.enter_after_last();
+  enter_after_receive();
   receive_cancel_.reset();
   const DWORD code = run_close(send_frame, payload);
   if (code != ERROR_SUCCESS) {
@@ -58,6 +64,28 @@ DWORD websocket::close(std::span<const std::byte> payload) noexcept {
   }
   gate_.leave();
   return code;
+}
+
+// For Close and CloseHandle, which set their flags first: a blocked Receive returns
+// ERROR_WINHTTP_OPERATION_CANCELLED (RCV-15, RCV-24). One that enters later sees the request, or
+// the gate's refusal.
+void websocket::end_wait_of_receive() noexcept {
+  receive_cancel_.request();
+  if (gate_.is_entered()) {
+    link_.stream().wake_reader();
+  }
+}
+
+// Waking a Receive makes what Close reads afterwards dearer (stream::wake_reader), so in full flow,
+// when that may be much, it is given the time to leave by itself.
+void websocket::enter_after_receive() noexcept {
+  receive_cancel_.request();
+  if (link_.stream().received_within(in_full_flow) &&
+      gate_.enter_after_last(patience_in_full_flow)) {
+    return;
+  }
+  end_wait_of_receive();
+  gate_.enter_after_last();
 }
 
 // Inside the gate.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -48,6 +49,17 @@ public:
     while (!try_enter_refused()) {
       left_.wait(lock);
     }
+  }
+  /// The same, but false if nobody has left in time.
+  [[nodiscard]] bool enter_after_last(std::chrono::milliseconds patience) noexcept {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    std::unique_lock lock(mutex_);
+    while (!try_enter_refused()) {
+      if (left_.wait_until(lock, end) == std::cv_status::timeout) {
+        return try_enter_refused();
+      }
+    }
+    return true;
   }
 
   // For the caretaker.

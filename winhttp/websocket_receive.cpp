@@ -55,8 +55,7 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       finished = true;
       break;
     case rx_status::ping:
-      wire_.post_pong(rx_.control_payload());
-      wire_.send_due_now();
+      wire_.post_pong(rx_.control_payload()); // sent before we wait or return (CTL-04)
       break;
     case rx_status::pong: // CTL-02
       break;
@@ -69,6 +68,7 @@ DWORD websocket::receive_slowly(std::span<std::byte> to, DWORD& bytes,
       got = rx_.receive(to);
     }
   }
+  wire_.send_due_now();
   used_.store(true, std::memory_order_relaxed); // after what may have been a long wait
   return code;
 }
@@ -78,8 +78,7 @@ DWORD websocket::use_loop(io::loop*& on) noexcept {
 }
 
 // Reads once; on success the inbox may have grown, or `got` is a piece that went to `to` directly.
-// Receive has no time-out of its own (TMO-04, decision X-45), so it waits for nothing but the
-// socket. What the kernel has received is read before a failure that the sending side latched is
+// What the kernel has received is read before a failure that the sending side latched is
 // reported (RCV-21).
 DWORD websocket::wait_for_input(std::span<std::byte> to, rx_result& got) noexcept {
   if (input_ended_) {
@@ -89,13 +88,18 @@ DWORD websocket::wait_for_input(std::span<std::byte> to, rx_result& got) noexcep
   if (const DWORD code = use_loop(on); code != ERROR_SUCCESS) {
     return code;
   }
+  wire_.send_due_now();
   io::read_target into{rx_.inbox(), rx_.direct_room(to)};
-  const error outcome = link_.stream().read_blocking(*on, into, io::no_deadline, receive_cancel_);
+  const error outcome =
+      link_.stream().read_blocking(*on, into, receive_deadline(), receive_cancel_);
   if (into.direct_bytes != 0) {
     got = rx_.took(into.direct_bytes);
   }
   switch (outcome) {
   case error::none:
+    return ERROR_SUCCESS;
+  case error::timed_out:
+    keep_alive();
     return ERROR_SUCCESS;
   case error::cancelled: // RCV-15, RCV-24
     return ERROR_WINHTTP_OPERATION_CANCELLED;
@@ -106,6 +110,15 @@ DWORD websocket::wait_for_input(std::span<std::byte> to, rx_result& got) noexcep
   }
 }
 
+// Receive has no time-out of its own (TMO-04, decision X-45), and the caretaker sends what falls
+// due meanwhile. Without one, as in a forked child or after exit(), the Receive that waits does.
+io::time_point websocket::receive_deadline() const noexcept {
+  if (care_.of != nullptr) {
+    return io::no_deadline;
+  }
+  return wire_.is_due() ? io::clock::now() + decision::care_period : keepalive_due();
+}
+
 // All that was received has been taken (RCV-20, RCV-22).
 DWORD websocket::end_of_input() noexcept {
   input_ended_ = true;
@@ -114,15 +127,6 @@ DWORD websocket::end_of_input() noexcept {
     latched = link_.fail(ERROR_WINHTTP_CONNECTION_ERROR, false);
   }
   return decision::call_on_failed_link(latched);
-}
-
-// For Close and CloseHandle, which set their flags first. A Receive that enters later sees the
-// request, or the gate's refusal.
-void websocket::cancel_receive() noexcept {
-  receive_cancel_.request();
-  if (gate_.is_entered()) {
-    link_.stream().wake_reader();
-  }
 }
 
 // RCV-23 and the end of section 10.5. rx_ stays failed, so every later Receive comes here too.

@@ -49,6 +49,12 @@ namespace {
     (void)close_handle(handle);
     return code;
   }
+  if (!from.asynchronous()) {
+    io::loop* on = nullptr;
+    if (io::loop::for_this_thread(on) == error::none) {
+      taken.transport.leave(*on);
+    }
+  }
   socket->connect(std::move(taken.transport), taken.send_timeout, from.handle());
   SLUICE_PROBE3(handshake, &socket->inbox(), 0, 0);
   socket->set_callback(from.callback(), from.callback_mask());

@@ -18,6 +18,9 @@ constexpr std::size_t stack_bytes = 4096;
 // How long a Send that is done waits for room for a pong. The caretaker goes on with it afterwards.
 constexpr std::chrono::milliseconds pong_patience{1};
 
+// So often send_due_now() takes the wire again for what fell due meanwhile.
+constexpr int max_turns = 4;
+
 [[nodiscard]] io::time_point after(std::chrono::milliseconds timeout) noexcept {
   return timeout == std::chrono::milliseconds::zero() ? io::no_deadline
                                                       : io::clock::now() + timeout;
@@ -50,6 +53,13 @@ error websocket_wire::take(io::time_point deadline) noexcept {
   }
   taken_ = true;
   return error::none;
+}
+
+bool websocket_wire::try_take() noexcept {
+  const std::lock_guard lock(mutex_);
+  const bool is_free = !taken_;
+  taken_ = true;
+  return is_free;
 }
 
 // True if something is due: then somebody else has to take the wire and send it.
@@ -279,30 +289,27 @@ error websocket_wire::write_leftover(io::loop& on,
 }
 
 void websocket_wire::send_due_now() noexcept {
-  if (!due_.load(std::memory_order_relaxed)) {
-    return;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    if (taken_) {
-      return;
+  bool goes_on = true;
+  // A pong that falls due in the moment before the wire is free is nobody else's. Not without end:
+  // a peer that sends pings without end must not keep a Send from returning.
+  for (int turns = 0; goes_on && turns < max_turns && is_due() && try_take(); ++turns) {
+    error sent = error::none;
+    while (sent == error::none && prepare_due()) {
+      std::span<const std::byte> rest(control_.data() + control_begin_,
+                                      control_.data() + control_end_);
+      sent = link_.stream().write_now(rest);
+      control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
+      if (has_leftover()) {
+        goes_on = false; // for later, when there is room
+        break;
+      }
     }
-    taken_ = true;
-  }
-  error sent = error::none;
-  while (sent == error::none && prepare_due()) {
-    std::span<const std::byte> rest(control_.data() + control_begin_,
-                                    control_.data() + control_end_);
-    sent = link_.stream().write_now(rest);
-    control_begin_ = static_cast<std::uint8_t>(control_end_ - rest.size());
-    if (has_leftover()) {
-      break; // for later, when there is room
+    if (sent != error::none && sent != error::no_memory) {
+      (void)fail(sent); // CTL-09
     }
+    goes_on = goes_on && sent == error::none;
+    (void)release();
   }
-  if (sent != error::none && sent != error::no_memory) {
-    (void)fail(sent); // CTL-09
-  }
-  (void)release();
 }
 
 } // namespace sluice::winhttp

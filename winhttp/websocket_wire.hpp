@@ -61,6 +61,8 @@ public:
   /// Sends what is due as far as the kernel takes it at once, unless another thread holds the wire
   /// and will do it; needs no loop.
   void send_due_now() noexcept;
+  /// Something is due. A moment later that may no longer be so.
+  [[nodiscard]] bool is_due() const noexcept { return due_.load(std::memory_order_relaxed); }
 
   // Any thread.
 
@@ -77,6 +79,7 @@ public:
 
 private:
   [[nodiscard]] error take(io::time_point deadline) noexcept;
+  [[nodiscard]] bool try_take() noexcept;
   [[nodiscard]] bool release() noexcept;
   void hand_over() noexcept;
   [[nodiscard]] DWORD fail(error why) noexcept;

@@ -368,6 +368,10 @@ void cancel_here(benchmark::State& state, placement where) {
     const int fd = pair.ours.release();
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     auto* const object = memory::create<winhttp::websocket>();
+    if (object->begin_care(32768) != ERROR_SUCCESS) {
+      state.SkipWithError("no caretaker");
+      return;
+    }
     object->connect(io::stream(fd), std::chrono::milliseconds(0), nullptr);
     const HINTERNET handle = winhttp::open_handle(*object);
     DWORD code = 0;

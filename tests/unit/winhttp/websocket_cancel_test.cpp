@@ -2,6 +2,7 @@
 // connection, CloseHandle and a failed Send do not.
 
 #include "support/asleep.hpp"
+#include "support/full_table.hpp"
 #include "websocket_fixture.hpp"
 
 #include <optional>
@@ -12,10 +13,17 @@ namespace {
 
 using websocket_cancel = websocket_test;
 
+/// As a program's sockets are: a Receive has nothing to do at any time, and sleeps in recv()
+/// itself.
+pair_settings looked_after(pair_settings how = {}) {
+  how.read_ahead_bytes = 32768; // OPT-07
+  return how;
+}
+
 /// A socket with a Receive on another thread, which is asleep once the socket is made.
 class sleeping_receive {
 public:
-  explicit sleeping_receive(const pair_settings& how = {}) : pair_(how) {
+  explicit sleeping_receive(const pair_settings& how = {}) : pair_(looked_after(how)) {
     std::atomic<pid_t> thread{0};
     receiver_.emplace([this, &thread, handle = pair_.handle()] {
       thread = this_thread_id();
@@ -91,6 +99,26 @@ TEST_F(websocket_cancel, X_30_RCV_21_a_send_that_times_out_ends_it) {
   EXPECT_EQ(client.result().code, ERROR_WINHTTP_TIMEOUT);
 }
 
+// With each way that a Send can be waiting at that moment.
+TEST_F(websocket_cancel, SND_31_RCV_24_close_handle_beside_a_send_that_waits) {
+  pair_settings stuck;
+  stuck.client_send_buffer_bytes = 4096;
+  stuck.peer_receive_buffer_bytes = 4096;
+  const std::string big = pattern_text(1u << 20);
+  for (int round = 0; round < 60; ++round) {
+    sleeping_receive client(stuck);
+    DWORD sent = 77;
+    background sender(
+        [&, handle = client.pair().handle()] { sent = send(handle, binary_message, big); });
+    (void)client.peer().read_exact(1); // it is under way
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 40));
+    EXPECT_TRUE(client.pair().close_handle());
+    EXPECT_EQ(client.result().code, ERROR_WINHTTP_OPERATION_CANCELLED);
+    sender.join();
+    EXPECT_EQ(sent, ERROR_WINHTTP_OPERATION_CANCELLED);
+  }
+}
+
 TEST_F(websocket_cancel, RCV_20_RCV_22_the_end_of_the_connection_ends_it) {
   sleeping_receive finished;
   finished.peer().close_fin();
@@ -144,6 +172,23 @@ TEST_F(websocket_cancel, CLO_21_CLO_08_the_connection_ends_instead) {
   waiting_close reset;
   reset.peer().close_rst();
   EXPECT_EQ(reset.code(), ERROR_WINHTTP_CONNECTION_ERROR);
+}
+
+TEST_F(websocket_cancel, CLO_20_CLO_21_no_descriptor_is_needed) {
+  for (const bool beside_a_receive : {false, true}) {
+    std::optional<socket_pair> alone;
+    std::optional<sleeping_receive> busy;
+    socket_pair& pair = beside_a_receive ? busy.emplace().pair() : alone.emplace();
+    ASSERT_EQ(send(pair.handle(), binary_message, ""), ERROR_SUCCESS); // this thread has its loop
+    EXPECT_EQ(pair.peer().read_frame().opcode, binary_opcode);
+    background peer([&] {
+      EXPECT_EQ(pair.peer().read_frame().opcode, close_opcode);
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      pair.peer().send(make_close(1000));
+    });
+    const full_table none_left;
+    EXPECT_EQ(close(pair.handle()), ERROR_SUCCESS);
+  }
 }
 
 TEST_F(websocket_cancel, CLO_21_CLO_09_an_invalid_frame) {

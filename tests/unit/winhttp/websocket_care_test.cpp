@@ -1,5 +1,6 @@
 // Section 15 of the contract between the calls of a synchronous program: the caretaker.
 
+#include "support/asleep.hpp"
 #include "websocket_fixture.hpp"
 
 #include "winhttp/caretaker.hpp"
@@ -488,6 +489,42 @@ TEST_F(websocket_care, a_forked_child_leaves_the_parents_sockets_alone) {
     pair.peer().send(make_frame(ping_opcode, "in the parent"));
     expect_pong(pair.peer(), "in the parent");
   }
+}
+
+// The Receive that sleeps is the parent's, whatever the child's copy of the handle says.
+TEST_F(websocket_care, HND_10_a_forked_child_that_closes_its_handle_disturbs_no_receive) {
+  socket_pair pair(looked_after());
+  let_it_come_by();
+  received got;
+  std::atomic<pid_t> thread{0};
+  background receiver([&] {
+    thread = this_thread_id();
+    got = receive(pair.handle());
+  });
+  wait_until([&] { return thread != 0; });
+  wait_until_asleep(thread);
+  EXPECT_EQ(in_child([&] { return WinHttpCloseHandle(pair.handle()) != FALSE ? 0 : 1; }), 0);
+  pair.peer().send(make_frame(text_opcode, "one"));
+  receiver.join();
+  EXPECT_EQ(got, (received{0, utf8_message, "one"}));
+  let_it_come_by(); // it reads ahead
+  pair.peer().send(make_frame(text_opcode, "two"));
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "two"}));
+}
+
+// As after daemon(): the child goes on with the socket, and has no caretaker for it.
+TEST_F(websocket_care, CTL_06_CTL_08_a_forked_child_that_receives_sends_its_keep_alives) {
+  socket_pair pair(looked_after());
+  let_it_come_by();
+  winhttp::set_care_period(std::chrono::hours(1)); // the parent is quiet
+  pair.object().set_keepalive(std::chrono::milliseconds(1));
+  background peer([&] {
+    for (int i = 0; i < 5; ++i) {
+      expect_pong(pair.peer(), "");
+    }
+    pair.peer().send(make_frame(text_opcode, "enough"));
+  });
+  EXPECT_EQ(in_child([&] { return receive(pair.handle()).bytes == "enough" ? 0 : 1; }), 0);
 }
 
 // In a process of its own, started by exec: only there a sanitizer's run time is as the rest of the

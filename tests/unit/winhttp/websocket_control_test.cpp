@@ -148,6 +148,41 @@ TEST_F(websocket_control, CTL_04_a_flood_of_pings_from_a_peer_that_does_not_read
   expect_frame(frame, binary_opcode, "end");
 }
 
+// Where no caretaker is, as in a forked child, the Receive that waits tries again.
+TEST_F(websocket_control, CTL_01_CTL_04_a_half_sent_pong_without_the_caretaker) {
+  pair_settings small;
+  small.client_send_buffer_bytes = 4096;
+  small.peer_receive_buffer_bytes = 4096;
+  socket_pair pair(small);
+  received got;
+  background receiver([&] { got = receive(pair.handle()); });
+  pair.peer().send(flood_of_pings() + make_frame(ping_opcode, "last"));
+  client_frame frame = pair.peer().read_frame();
+  while (frame.payload != "last") {
+    ASSERT_EQ(frame.opcode, pong_opcode);
+    frame = pair.peer().read_frame();
+  }
+  pair.peer().send(make_close(1000));
+  receiver.join();
+  EXPECT_EQ(got, (received{0, close_type, ""}));
+}
+
+TEST_F(websocket_control, CTL_04_pings_that_are_read_together_are_answered_once) {
+  socket_pair pair;
+  std::string wire;
+  for (int i = 0; i < 300; ++i) { // they fit one buffer, and one record
+    wire += make_frame(ping_opcode, "ping");
+  }
+  pair.peer().send(wire + make_frame(ping_opcode, "last") + make_frame(text_opcode, "x"));
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "x"}));
+  client_frame frame = pair.peer().read_frame();
+  while (frame.payload != "last") {
+    frame = pair.peer().read_frame();
+  }
+  EXPECT_EQ(pair.object().received().pings, 301U);
+  EXPECT_LT(pair.object().sent().pongs, 10U) << "one for each segment, if it comes in many";
+}
+
 TEST_F(websocket_control, CTL_05_no_pong_after_our_close_frame) {
   socket_pair pair;
   ASSERT_EQ(shutdown(pair.handle()), ERROR_SUCCESS);

@@ -45,10 +45,6 @@ std::byte* page_aligned(void* memory) noexcept {
   return past == 0 ? bytes : bytes + (page_bytes - past);
 }
 
-constexpr std::size_t index_of(buffer_class of) noexcept {
-  return static_cast<std::size_t>(of);
-}
-
 } // namespace
 
 constinit buffer_pool::pool_buffer buffer_pool::closed_mark{};

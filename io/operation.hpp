@@ -45,6 +45,9 @@ struct operation {
 /// Size classes of receive buffers.
 enum class buffer_class : std::uint8_t { small, large };
 inline constexpr std::size_t buffer_class_count = 2;
+[[nodiscard]] constexpr std::size_t index_of(buffer_class of) noexcept {
+  return static_cast<std::size_t>(of);
+}
 [[nodiscard]] constexpr buffer_class other(buffer_class of) noexcept {
   return of == buffer_class::small ? buffer_class::large : buffer_class::small;
 }

@@ -3,7 +3,6 @@
 #include "core/probes.hpp"
 #include "io/system_error.hpp"
 #include "io/uring_compat.hpp"
-#include "io/uring_probe.hpp"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -20,15 +19,10 @@ namespace {
 constexpr std::uint32_t max_completions = 256;
 
 // user_data of what is not an operation.
-constexpr std::uint64_t ignored_key = 0;
+constexpr std::uint64_t cancel_key = 0;
 constexpr std::uint64_t waker_key = 1;
 
-constexpr std::uint32_t needed_features =
-    IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL | IORING_FEAT_SUBMIT_STABLE;
-
-constexpr std::size_t index_of(buffer_class of) noexcept {
-  return static_cast<std::size_t>(of);
-}
+constexpr std::chrono::milliseconds cancel_period{1};
 
 /// What io_uring_enter may say without the ring being lost.
 bool is_passing(int result) noexcept {
@@ -38,75 +32,6 @@ bool is_passing(int result) noexcept {
 
 } // namespace
 
-error uring_backend::create(const backend_settings& settings, buffer_pool& buffers,
-                            memory::unique<backend>& made) noexcept {
-  memory::unique<uring_backend> fresh = memory::make_unique<uring_backend>(buffers);
-  if (fresh == nullptr) {
-    return error::no_memory;
-  }
-  if (const error e = fresh->set_up(settings); e != error::none) {
-    return e;
-  }
-  made = std::move(fresh);
-  return error::none;
-}
-
-uring_backend::uring_backend(buffer_pool& buffers) noexcept : buffers_(buffers) {}
-
-error uring_backend::set_up(const backend_settings& settings) noexcept {
-  if (const error e = wake_signal::create(waker_); e != error::none) {
-    return e;
-  }
-  buffers_.wake_on_return(*waker_);
-
-  io_uring_params params{};
-  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP |
-                 IORING_SETUP_CQSIZE;
-  params.cq_entries = settings.queue_entries * 4;
-  if (const int failed = ::io_uring_queue_init_params(settings.queue_entries, &ring_, &params);
-      failed != 0) {
-    return failed == -EMFILE || failed == -ENFILE ? error::out_of_descriptors
-                                                  : error::backend_unavailable;
-  }
-  ring_open_ = true;
-  uring_compat::after_mapping_ring();
-  if ((params.features & needed_features) != needed_features) {
-    return error::backend_unavailable;
-  }
-  if (error e = set_up_buffers(buffer_class::small, settings.small_posted); e != error::none) {
-    return e;
-  }
-  if (error e = set_up_buffers(buffer_class::large, settings.large_posted); e != error::none) {
-    return e;
-  }
-  multishot_ = settings.multishot && multishot_receives_work();
-  // Saves the lookup of the descriptor in every system call; works without.
-  [[maybe_unused]] const int registered = ::io_uring_register_ring_fd(&ring_);
-  // Also proves that entering is allowed: a filter may know set-up but not that.
-  if (!watch_waker() || ::io_uring_submit_and_get_events(&ring_) < 0) {
-    return error::backend_unavailable;
-  }
-  return error::none;
-}
-
-error uring_backend::set_up_buffers(buffer_class of, std::uint32_t entries) noexcept {
-  posted_ring& made = posted_[index_of(of)];
-  made.places = static_cast<buffer**>(memory::allocate(entries * sizeof(void*)));
-  if (made.places == nullptr) {
-    return error::no_memory;
-  }
-  std::fill_n(made.places, entries, nullptr);
-  int failed = 0;
-  made.shared = uring_compat::setup_buf_ring(ring_, entries,
-                                             static_cast<std::uint16_t>(index_of(of)), failed);
-  if (made.shared == nullptr) {
-    return error::backend_unavailable;
-  }
-  made.entries = entries;
-  return error::none;
-}
-
 uring_backend::~uring_backend() {
   // The kernel may be about to write into a buffer or to look at an operation: first it lets go.
   if (ring_open_) {
@@ -115,8 +40,9 @@ uring_backend::~uring_backend() {
         cancel(*op);
       }
     }
-    while (in_kernel_.size() != 0 && is_passing(enter(no_deadline, true))) {
+    while (in_kernel_.size() != 0 && is_passing(enter(cancel_again_at_, true))) {
       reap();
+      repeat_missed_cancels();
     }
   }
   fail_everything();
@@ -128,32 +54,6 @@ uring_backend::~uring_backend() {
   }
   if (waker_ != nullptr) {
     waker_->release();
-  }
-}
-
-void uring_backend::tear_down() noexcept {
-  if (!ring_open_) {
-    return;
-  }
-  // A kernel that loses the ring drops what is pending: it copies into buffers only while this
-  // thread is inside io_uring_enter.
-  uring_compat::before_unmapping_ring();
-  ::io_uring_queue_exit(&ring_);
-  ring_open_ = false;
-  for (posted_ring& gone : posted_) {
-    for (std::uint32_t i = 0; i < gone.entries; ++i) {
-      if (gone.places[i] != nullptr) {
-        buffers_.unpost(*gone.places[i], 0);
-        buffers_.recycle(*gone.places[i]);
-        gone.places[i] = nullptr;
-      }
-    }
-    if (gone.shared != nullptr) {
-      uring_compat::unmap_buf_ring(gone.shared, gone.entries);
-      gone.shared = nullptr;
-    }
-    gone.entries = 0;
-    gone.posted = 0;
   }
 }
 
@@ -343,19 +243,14 @@ void uring_backend::start_recv(recv_op& op) noexcept {
   ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
 }
 
-// The ring waits for room and does not send: it would count a peer's FIN, or our own end of
-// reading, as room, try again and again, and move on to a worker thread, where a cancel may miss
-// it.
 void uring_backend::start_send(send_op& op) noexcept {
-  if (const std::int32_t taken = send_now(op); taken != -EAGAIN) {
-    complete(op, taken);
+  io_uring_sqe* const sqe = arm(op);
+  if (sqe == nullptr) {
     return;
   }
-  io_uring_sqe* const sqe = arm(op);
-  if (sqe != nullptr) {
-    ::io_uring_prep_poll_add(sqe, op.socket.fd, POLLOUT);
-    ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
-  }
+  ::io_uring_prep_send(sqe, op.socket.fd, op.bytes.data(), op.bytes.size(), MSG_NOSIGNAL);
+  sqe->ioprio = IORING_RECVSEND_POLL_FIRST; // it was full a moment ago
+  ::io_uring_sqe_set_data64(sqe, std::bit_cast<std::uintptr_t>(static_cast<operation*>(&op)));
 }
 
 void uring_backend::submit(recv_op& op) noexcept {
@@ -368,7 +263,11 @@ void uring_backend::submit(recv_op& op) noexcept {
 
 void uring_backend::submit(send_op& op) noexcept {
   op.what = operation::kind::send;
-  start_send(op);
+  if (const std::int32_t taken = send_now(op); taken == -EAGAIN) {
+    start_send(op);
+  } else {
+    complete(op, taken);
+  }
 }
 
 void uring_backend::submit(connect_op& op) noexcept {
@@ -401,13 +300,31 @@ void uring_backend::cancel(operation& op) noexcept {
   if (op.now != operation::state::armed) {
     return; // idle, cancelled already, or its result is on the way
   }
-  io_uring_sqe* const sqe = get_sqe();
-  if (sqe == nullptr) {
-    return; // the ring is lost: the next wait() fails everything
-  }
-  ::io_uring_prep_cancel64(sqe, std::bit_cast<std::uintptr_t>(&op), 0);
-  ::io_uring_sqe_set_data64(sqe, ignored_key);
+  submit_cancel(op);
   op.now = operation::state::cancelling;
+}
+
+void uring_backend::submit_cancel(operation& op) noexcept {
+  io_uring_sqe* const sqe = get_sqe();
+  if (sqe != nullptr) { // else the ring is lost: the next wait() fails everything
+    ::io_uring_prep_cancel64(sqe, std::bit_cast<std::uintptr_t>(&op), 0);
+    ::io_uring_sqe_set_data64(sqe, cancel_key);
+  }
+}
+
+// A send whose peer has sent its FIN, or whose own reading side is shut down, looks ready to the
+// kernel's poll and is not: it moves on to a worker thread, and a cancel in between finds nothing.
+void uring_backend::repeat_missed_cancels() noexcept {
+  if (cancel_again_at_ == no_deadline || clock::now() < cancel_again_at_) {
+    return;
+  }
+  cancel_again_at_ = no_deadline;
+  for (std::size_t i = 0; i < in_kernel_.size(); ++i) {
+    if (in_kernel_[i]->now == operation::state::cancelling) {
+      submit_cancel(*in_kernel_[i]);
+      cancel_again_at_ = clock::now() + cancel_period;
+    }
+  }
 }
 
 // ---- completing ----
@@ -479,14 +396,9 @@ void uring_backend::finish(operation& op, std::int32_t result, std::uint32_t fla
   disarm(op);
   if (op.what == operation::kind::recv) {
     finish_recv(static_cast<recv_op&>(op), result, flags);
-  } else if (op.what == operation::kind::send) {
-    if (op.now == operation::state::cancelling) {
-      complete(op, -ECANCELED);
-    } else if (result < 0) {
-      complete(op, result);
-    } else {
-      start_send(static_cast<send_op&>(op));
-    }
+  } else if (op.what == operation::kind::send && (result == -EAGAIN || result == -EINTR) &&
+             op.now != operation::state::cancelling) {
+    start_send(static_cast<send_op&>(op));
   } else {
     complete(op, result < 0 && op.now == operation::state::cancelling ? -ECANCELED : result);
   }
@@ -514,7 +426,11 @@ void uring_backend::reap() noexcept {
         ++stats_.system_calls;
         waker_->clear();
       }
-    } else if (key != ignored_key) {
+    } else if (key == cancel_key) {
+      if ((result == -ENOENT || result == -EALREADY) && cancel_again_at_ == no_deadline) {
+        cancel_again_at_ = clock::now() + cancel_period;
+      }
+    } else {
       finish(*std::bit_cast<operation*>(static_cast<std::uintptr_t>(key)), result, flags);
     }
   }
@@ -556,7 +472,7 @@ bool uring_backend::has_pending() const noexcept {
     return !completed_.empty();
   }
   return !completed_.empty() || ::io_uring_sq_ready(&ring_) != 0 ||
-         ::io_uring_cq_ready(&ring_) != 0;
+         ::io_uring_cq_ready(&ring_) != 0 || cancel_again_at_ != no_deadline;
 }
 
 error uring_backend::wait(time_point deadline) noexcept {
@@ -574,6 +490,8 @@ error uring_backend::wait(time_point deadline) noexcept {
     fail_everything();
     return error::system;
   }
+  repeat_missed_cancels();
+  deadline = std::min(deadline, cancel_again_at_);
   // Whoever is left in the line waits for a buffer to come back, or for its turn in the next
   // wait().
   const bool may_sleep = completed_.empty() && ::io_uring_cq_ready(&ring_) == 0;

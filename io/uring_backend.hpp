@@ -13,8 +13,8 @@ namespace sluice::io {
 /// The io_uring backend (kernel 6.1 and later: DEFER_TASKRUN and provided buffer rings). Receives
 /// are one-shot unless recv_op::multishot says otherwise, and select a buffer from one of two
 /// registered rings only when data is there, so a waiting receive holds none. One system call
-/// submits and waits. A send is tried directly, which costs less, and waits in the ring only for
-/// room.
+/// submits and waits. A send is tried directly first and goes to the ring when the socket is full:
+/// that is one system call too, and a cheaper one.
 class uring_backend final : public backend {
 public:
   /// backend_unavailable: this kernel, or a filter in front of it, does not do what we need. Else
@@ -66,6 +66,8 @@ private:
   [[nodiscard]] bool choose_group(recv_op& op) noexcept;
   void start_recv(recv_op& op) noexcept;
   void start_send(send_op& op) noexcept;
+  void submit_cancel(operation& op) noexcept;
+  void repeat_missed_cancels() noexcept;
   void starve(recv_op& op) noexcept;
   void resume_starved() noexcept;
 
@@ -93,7 +95,8 @@ private:
   operation_list completed_; // results known, on_complete not called yet
   operation_list starved_;   // receives without a buffer, by recv_op::turn
   std::uint64_t last_turn_ = 0;
-  memory::growable<operation*> in_kernel_; // operation::slot is the index
+  memory::growable<operation*> in_kernel_;   // operation::slot is the index
+  time_point cancel_again_at_ = no_deadline; // a cancel has found nothing
 };
 
 } // namespace sluice::io

@@ -209,6 +209,38 @@ TEST_P(stream_on, bytes_of_a_cancelled_read_go_to_the_inbox) {
   EXPECT_EQ(on->buffers().lent_count(), 0U);
 }
 
+// To the kernel's poll a socket whose peer sends no more looks ready for sending, too, when it is
+// full: the operation may be on its way to somewhere else at the moment of the cancel.
+TEST_P(stream_on, a_cancel_ends_a_write_whose_peer_sends_no_more) {
+  const std::string payload = pattern(8 << 20);
+  for (int round = 0; round < 60; ++round) {
+    loopback fresh;
+    std::swap(pair, fresh);
+    s = stream(pair.ours.release());
+    shrink_send_buffer(s.descriptor(), 4096);
+    ASSERT_EQ(::shutdown(pair.peer.get(), SHUT_WR), 0);
+    cancel_source cancel;
+    std::thread other([&] {
+      EXPECT_EQ(receive_exactly(pair.peer.get(), 1).size(), 1U); // it is under way
+      std::this_thread::sleep_for(std::chrono::microseconds(round * 40));
+      cancel.request();
+    });
+    EXPECT_EQ(write(payload, &cancel), error::cancelled);
+    other.join();
+  }
+}
+
+TEST_P(stream_on, a_write_goes_on_when_the_peer_sends_no_more) {
+  shrink_send_buffer(s.descriptor(), 4096);
+  ASSERT_EQ(::shutdown(pair.peer.get(), SHUT_WR), 0);
+  const std::string payload = pattern(1 << 20);
+  std::string arrived;
+  std::thread peer([&] { arrived = receive_exactly(pair.peer.get(), payload.size()); });
+  EXPECT_EQ(write(payload), error::none);
+  peer.join();
+  EXPECT_TRUE(arrived == payload);
+}
+
 TEST_P(stream_on, a_wake_before_the_wait_is_not_lost) {
   on->io().wake();
   EXPECT_EQ(on->io().wait(no_deadline), error::none); // would sleep for ever

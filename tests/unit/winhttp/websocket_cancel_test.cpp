@@ -102,6 +102,7 @@ TEST_F(websocket_cancel, X_30_RCV_21_a_send_that_times_out_ends_it) {
 // With each way that a Send can be waiting at that moment.
 TEST_F(websocket_cancel, SND_31_RCV_24_close_handle_beside_a_send_that_waits) {
   pair_settings stuck;
+  stuck.send_timeout = std::chrono::milliseconds(0); // nothing else ends it
   stuck.client_send_buffer_bytes = 4096;
   stuck.peer_receive_buffer_bytes = 4096;
   const std::string big = pattern_text(1u << 20);

@@ -12,6 +12,18 @@
 
 namespace sluice::io {
 
+int timeout_ms(time_point deadline) noexcept {
+  if (deadline == no_deadline) {
+    return -1;
+  }
+  const time_point now = clock::now();
+  if (deadline <= now) {
+    return 0;
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
+}
+
 std::int32_t backend::send_now(const send_op& op) noexcept {
   ssize_t taken = 0;
   do {

@@ -13,6 +13,9 @@ namespace sluice::io {
 using clock = std::chrono::steady_clock;
 using time_point = clock::time_point;
 inline constexpr time_point no_deadline = time_point::max();
+/// What poll(2) and epoll_wait(2) are to wait at most, in milliseconds, rounded up: -1 without a
+/// deadline, 0 when it is over. Any thread.
+[[nodiscard]] int timeout_ms(time_point deadline) noexcept;
 
 enum class backend_kind : std::uint8_t { uring, epoll, mock };
 

@@ -38,18 +38,6 @@ constexpr std::uint64_t key_of(int fd, std::uint64_t id) noexcept {
   return (id << 32) | static_cast<std::uint32_t>(fd);
 }
 
-int timeout_ms(time_point deadline) noexcept {
-  if (deadline == no_deadline) {
-    return -1;
-  }
-  const time_point now = clock::now();
-  if (deadline <= now) {
-    return 0;
-  }
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
-  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30));
-}
-
 const socket_ref& socket_of(const operation& op) noexcept {
   switch (op.what) {
   case operation::kind::recv:

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -24,19 +23,6 @@ constexpr int more_than_allowed_bytes = 1 << 30;
 
 // How often a thread looks when no descriptor is left to be woken through.
 constexpr std::chrono::milliseconds look_period{1};
-
-// For poll() and epoll_wait(); 0 when the deadline is over.
-[[nodiscard]] int timeout_ms(time_point deadline) noexcept {
-  if (deadline == no_deadline) {
-    return -1;
-  }
-  const time_point now = clock::now();
-  if (deadline <= now) {
-    return 0;
-  }
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
-  return static_cast<int>(std::min<std::int64_t>(left, 1 << 30));
-}
 
 /// Sleeps until bytes or an end come, wake_reader() is called, or at last the deadline.
 class socket_wait {

@@ -78,8 +78,8 @@ DWORD websocket::use_loop(io::loop*& on) noexcept {
 }
 
 // Reads once; on success the inbox may have grown, or `got` is a piece that went to `to` directly.
-// What the kernel has received is read before a failure that the sending side latched is
-// reported (RCV-21).
+// What the kernel has received is read before a failure that the sending side latched is reported
+// (RCV-21).
 DWORD websocket::wait_for_input(std::span<std::byte> to, rx_result& got) noexcept {
   if (input_ended_) {
     return end_of_input();

@@ -24,8 +24,9 @@ namespace sluice::winhttp {
 /// Whoever writes holds the wire. A thread that sends a frame of the application blocks until its
 /// frame is with the kernel. The receiving thread must not block on a pong, because a peer that
 /// does not read may be waiting for us to read: it sends what the kernel takes at once. What could
-/// not be sent stays as a leftover that the next holder sends first: the next Send, or the
-/// caretaker. If another thread holds the wire, that thread sends the pong after its frame.
+/// not be sent stays as a leftover that the next holder sends first: the next Send, the Receive
+/// before its next wait, or the caretaker. If another thread holds the wire, that thread sends the
+/// pong after its frame.
 ///
 /// One pong is kept: a newer ping replaces the answer to an older one (CTL-04), so that memory
 /// stays flat under a flood of pings.

@@ -5,6 +5,7 @@
 #include "winhttp/websocket.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 #include <cstdlib>
@@ -92,9 +93,12 @@ void* take_care(void*) noexcept {
   const locked now;
   io::buffer_pool* buffers = nullptr;
   while (first != nullptr && !exiting) {
-    const timespec next_round = after(period);
-    if (::pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &next_round) == 0) {
-      continue; // another period
+    const std::chrono::milliseconds waited = period;
+    const timespec next_round = after(waited);
+    // A period that ends while another is set does not begin a round any more.
+    if (::pthread_cond_clockwait(&changed, &lock, CLOCK_MONOTONIC, &next_round) == 0 ||
+        waited != period) {
+      continue;
     }
     if (buffers == nullptr) {
       buffers = io::buffer_pool::create(max_pool_bytes);
@@ -146,6 +150,11 @@ void set_care_period(std::chrono::milliseconds wanted) noexcept {
   const locked now;
   period = wanted;
   ::pthread_cond_signal(&changed);
+  while (next_to_visit != nullptr) {
+    ::pthread_mutex_unlock(&lock);
+    ::sched_yield();
+    ::pthread_mutex_lock(&lock);
+  }
 }
 
 bool is_caretaker_running() noexcept {

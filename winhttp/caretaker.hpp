@@ -35,7 +35,8 @@ void leave_alone(care_link& link) noexcept;
 
 // For tests.
 
-/// How often it comes by; decision::care_period unless set.
+/// How often it comes by; decision::care_period unless set. Returns when the round in progress is
+/// over; the next one begins a period from now.
 void set_care_period(std::chrono::milliseconds period) noexcept;
 /// True while the thread is there.
 [[nodiscard]] bool is_caretaker_running() noexcept;

@@ -5,10 +5,10 @@
 #include "winhttp/websocket.hpp"
 
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 
 #include <cstdlib>
+#include <thread>
 
 namespace sluice::winhttp {
 namespace {
@@ -152,7 +152,7 @@ void set_care_period(std::chrono::milliseconds wanted) noexcept {
   ::pthread_cond_signal(&changed);
   while (next_to_visit != nullptr) {
     ::pthread_mutex_unlock(&lock);
-    ::sched_yield();
+    std::this_thread::yield();
     ::pthread_mutex_lock(&lock);
   }
 }

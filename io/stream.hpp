@@ -104,6 +104,9 @@ public:
   /// pause 200 ms now and then. Any thread, as long as the stream is not closed or moved meanwhile.
   /// In a process forked later it does nothing: the parent's thread is the one that reads.
   void wake_reader() noexcept;
+  /// As wake_reader(), when nobody goes on: then ends the connection, as shutdown(false), while the
+  /// thread in read_blocking() wakes up. No other thread may be writing.
+  void hang_up() noexcept;
   /// True if the last byte came so short a time ago; false where the kernel does not say. Any
   /// thread. Source: TCP_INFO of tcp(7).
   [[nodiscard]] bool received_within(std::chrono::milliseconds time) const noexcept;
@@ -194,6 +197,7 @@ private:
 
   // stream_blocking.cpp
   [[nodiscard]] error receive_blocking(const reading& how) noexcept;
+  bool shut_reading_side() noexcept;
 
   // stream_tls.cpp
   [[nodiscard]] error shake_hands(loop& on, time_point deadline, cancel_source* cancel) noexcept;

@@ -110,12 +110,21 @@ void make_room(int socket) noexcept {
 
 } // namespace
 
+// Nothing of this is on the wire: TCP has no word for it. A recv() that has nothing returns 0, and
+// bytes still arrive and are handed out.
+bool stream::shut_reading_side() noexcept {
+  return is_open() && ::getpid() == process_ && ::shutdown(socket_.fd, SHUT_RD) == 0;
+}
+
 void stream::wake_reader() noexcept {
-  if (is_open() && ::getpid() == process_) {
-    // Nothing of this is on the wire: TCP has no word for it. A recv() that has nothing returns 0,
-    // and bytes still arrive and are handed out.
-    ::shutdown(socket_.fd, SHUT_RD);
+  if (shut_reading_side()) {
     make_room(socket_.fd);
+  }
+}
+
+void stream::hang_up() noexcept {
+  if (shut_reading_side()) {
+    shutdown(false);
   }
 }
 

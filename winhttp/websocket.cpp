@@ -60,15 +60,24 @@ void websocket::on_released() noexcept {
   }
 }
 
-// HND-18: no close frame. The descriptor goes with the object, when the last call has left.
+// HND-18: no close frame. A blocked Receive or Close returns ERROR_WINHTTP_OPERATION_CANCELLED
+// (RCV-24); one that enters later sees the request. The descriptor goes with the object, when the
+// last call has left.
 void websocket::on_close() noexcept {
   {
     const std::lock_guard lock(mutex_);
     state_.handle_closed = true;
     sent_.notify_all();
   }
-  end_wait_of_receive();
-  wire_.cancel();
+  receive_cancel_.request();
+  const bool nobody_sends = wire_.cancel();
+  if (gate_.is_entered()) {
+    if (nobody_sends) {
+      link_.stream().hang_up();
+    } else {
+      link_.stream().wake_reader();
+    }
+  }
 }
 
 DWORD websocket::set_option(DWORD option, const void* buffer, DWORD length) noexcept {

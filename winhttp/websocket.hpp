@@ -134,7 +134,6 @@ private:
 
   // websocket_close.cpp
   void enter_after_receive() noexcept;
-  void end_wait_of_receive() noexcept;
   [[nodiscard]] DWORD run_close(bool send_frame, std::span<const std::byte> payload) noexcept;
   [[nodiscard]] DWORD discard_until_close(io::loop& on, io::time_point deadline) noexcept;
 

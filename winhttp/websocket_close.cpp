@@ -66,25 +66,18 @@ DWORD websocket::close(std::span<const std::byte> payload) noexcept {
   return code;
 }
 
-// For Close and CloseHandle, which set their flags first: a blocked Receive returns
-// ERROR_WINHTTP_OPERATION_CANCELLED (RCV-15, RCV-24). One that enters later sees the request, or
-// the gate's refusal.
-void websocket::end_wait_of_receive() noexcept {
-  receive_cancel_.request();
-  if (gate_.is_entered()) {
-    link_.stream().wake_reader();
-  }
-}
-
-// Waking a Receive makes what Close reads afterwards dearer (stream::wake_reader), so in full flow,
-// when that may be much, it is given the time to leave by itself.
+// A blocked Receive returns ERROR_WINHTTP_OPERATION_CANCELLED (RCV-15). Waking it makes what Close
+// reads afterwards dearer (stream::wake_reader), so in full flow, when that may be much, it is
+// given the time to leave by itself.
 void websocket::enter_after_receive() noexcept {
   receive_cancel_.request();
   if (link_.stream().received_within(in_full_flow) &&
       gate_.enter_after_last(patience_in_full_flow)) {
     return;
   }
-  end_wait_of_receive();
+  if (gate_.is_entered()) {
+    link_.stream().wake_reader();
+  }
   gate_.enter_after_last();
 }
 

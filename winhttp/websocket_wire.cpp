@@ -106,13 +106,17 @@ DWORD websocket_wire::wait_until_free(io::time_point deadline) noexcept {
   }
 }
 
-void websocket_wire::cancel() noexcept {
+bool websocket_wire::cancel() noexcept {
+  bool was_free = false;
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
+    was_free = !taken_;
+    taken_ = true;
     freed_.notify_all();
   }
   cancel_.request();
+  return was_free;
 }
 
 // Frames of the application

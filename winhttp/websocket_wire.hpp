@@ -67,8 +67,9 @@ public:
 
   // Any thread.
 
-  /// Ends blocked senders with ERROR_WINHTTP_OPERATION_CANCELLED, for good (CloseHandle).
-  void cancel() noexcept;
+  /// Ends blocked senders with ERROR_WINHTTP_OPERATION_CANCELLED, for good (CloseHandle). True:
+  /// there is none, and nothing is sent any more.
+  bool cancel() noexcept;
   /// Only while no other thread sends.
   [[nodiscard]] const tx_stats& stats() const noexcept { return stats_; }
 

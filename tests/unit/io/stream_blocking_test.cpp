@@ -1,4 +1,5 @@
-// Reads that sleep in recv() itself, and what wakes them (stream::read_blocking, wake_reader).
+// Reads that sleep in recv() itself, and what wakes them (stream::read_blocking, wake_reader,
+// hang_up).
 
 #include "io/stream.hpp"
 
@@ -183,6 +184,18 @@ TEST_P(blocking_reads, a_wake_ends_a_wait_and_a_wake_ahead_of_it_is_not_lost) {
             }),
             error::none);
   EXPECT_EQ(got, "x");
+}
+
+TEST_P(blocking_reads, a_hang_up_ends_a_wait_and_the_connection) {
+  const auto hang_up = [&] {
+    cancel.request();
+    s.hang_up();
+    char byte = 0;
+    EXPECT_EQ(::recv(pair.peer.get(), &byte, 1, 0), 0); // before anybody has closed the stream
+  };
+  EXPECT_EQ(read_while(hang_up), error::cancelled);
+  EXPECT_EQ(on->buffers().lent_count(), 0U);
+  s.hang_up(); // harmless
 }
 
 // The kernel tells the peer less of the room that a reader makes, so there has to be more of it.

@@ -381,6 +381,10 @@ void stream::shutdown(bool abort) noexcept {
   ::shutdown(socket_.fd, SHUT_RDWR);
 }
 
+bool stream::is_of_this_process() const noexcept {
+  return process_ == ::getpid();
+}
+
 void stream::close() noexcept {
   for (slice* const left : {&undelivered_, &undelivered_plain_}) {
     if (left->from != nullptr) {
@@ -389,7 +393,7 @@ void stream::close() noexcept {
     }
   }
   if (is_open()) {
-    if (tls_ != nullptr) {
+    if (tls_ != nullptr && is_of_this_process()) {
       tls_->say_goodbye(socket_.fd);
     }
     ::close(socket_.fd);

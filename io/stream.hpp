@@ -173,7 +173,9 @@ public:
   /// thread, as long as the stream is not closed or moved meanwhile.
   void shutdown(bool abort) noexcept;
 
-  /// Closes the descriptor; nobody inside a call. Twice is harmless.
+  /// Closes the descriptor; nobody inside a call. Twice is harmless. Over TLS it says close_notify
+  /// first, but not in a process forked later: to the parent's session it would be a record too
+  /// many, sealed with a nonce that the parent uses again.
   void close() noexcept;
 
 private:
@@ -194,6 +196,8 @@ private:
                            std::chrono::milliseconds progress_timeout,
                            cancel_source* cancel) noexcept;
   [[nodiscard]] error send_now(std::span<const std::byte>& rest) noexcept;
+
+  [[nodiscard]] bool is_of_this_process() const noexcept;
 
   // stream_blocking.cpp
   [[nodiscard]] error receive_blocking(const reading& how) noexcept;

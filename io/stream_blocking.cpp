@@ -113,7 +113,7 @@ void make_room(int socket) noexcept {
 // Nothing of this is on the wire: TCP has no word for it. A recv() that has nothing returns 0, and
 // bytes still arrive and are handed out.
 bool stream::shut_reading_side() noexcept {
-  return is_open() && ::getpid() == process_ && ::shutdown(socket_.fd, SHUT_RD) == 0;
+  return is_open() && is_of_this_process() && ::shutdown(socket_.fd, SHUT_RD) == 0;
 }
 
 void stream::wake_reader() noexcept {

@@ -512,6 +512,17 @@ TEST_F(websocket_care, HND_10_a_forked_child_that_closes_its_handle_disturbs_no_
   EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "two"}));
 }
 
+// Over TLS a word of the child would be one that the parent has used or is about to use.
+TEST_F(websocket_care, HND_10_a_forked_child_that_closes_its_handle_says_nothing) {
+  socket_pair pair(looked_after());
+  let_it_come_by();
+  EXPECT_EQ(in_child([&] { return WinHttpCloseHandle(pair.handle()) != FALSE ? 0 : 1; }), 0);
+  EXPECT_EQ(send(pair.handle(), binary_message, "still here"), ERROR_SUCCESS);
+  EXPECT_EQ(pair.peer().read_frame().payload, "still here");
+  pair.peer().send(make_frame(text_opcode, "so am I"));
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "so am I"}));
+}
+
 // As after daemon(): the child goes on with the socket, and has no caretaker for it.
 TEST_F(websocket_care, CTL_06_CTL_08_a_forked_child_that_receives_sends_its_keep_alives) {
   socket_pair pair(looked_after());

@@ -207,7 +207,7 @@ bool becomes_readable(int fd, int within_ms) {
   return ::poll(&at, 1, within_ms) == 1;
 }
 
-int in_child(int (*body)()) {
+int in_child(const std::function<int()>& body) {
   const pid_t child = ::fork();
   require(child >= 0, "fork");
   if (child == 0) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,6 +82,6 @@ void shrink_send_buffer(int fd, int bytes);
 [[nodiscard]] bool becomes_readable(int fd, int within_ms);
 
 /// Runs `body` in a forked child and returns its exit code, or 1000 + the signal that ended it.
-int in_child(int (*body)());
+int in_child(const std::function<int()>& body);
 
 } // namespace sluice::test

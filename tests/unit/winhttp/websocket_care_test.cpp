@@ -1,35 +1,16 @@
 // Section 15 of the contract between the calls of a synchronous program: the caretaker.
 
-#include "support/asleep.hpp"
-#include "websocket_fixture.hpp"
-
-#include "winhttp/caretaker.hpp"
+#include "care_fixture.hpp"
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdlib>
 
 namespace sluice::test {
 namespace {
 
-constexpr DWORD usual_read_ahead = 32768; // OPT-07
 constexpr std::int64_t one_buffer = 4096;
-
-/// Rounds so often that nobody waits for them.
-class websocket_care : public websocket_test {
-protected:
-  websocket_care() { winhttp::set_care_period(std::chrono::milliseconds(1)); }
-  ~websocket_care() override { winhttp::set_care_period(winhttp::decision::care_period); }
-};
-
-pair_settings looked_after(DWORD read_ahead_bytes = usual_read_ahead) {
-  pair_settings how;
-  how.read_ahead_bytes = read_ahead_bytes;
-  return how;
-}
 
 int unread_bytes(const socket_pair& pair) {
   int unread = -1;
@@ -39,42 +20,6 @@ int unread_bytes(const socket_pair& pair) {
 
 void wait_until_read(const socket_pair& pair) {
   wait_until([&] { return unread_bytes(pair) == 0; });
-}
-
-/// Returns when the caretaker has visited every other socket at least once since.
-void let_it_come_by() {
-  socket_pair clock(looked_after());
-  clock.object().set_keepalive(std::chrono::milliseconds(1));
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(clock.peer().read_frame().opcode, pong_opcode);
-  }
-}
-
-void expect_pong(peer_connection& from, std::string_view payload) {
-  const client_frame frame = from.read_frame();
-  EXPECT_EQ(frame.opcode, pong_opcode);
-  EXPECT_EQ(frame.payload, payload);
-  EXPECT_TRUE(frame.masked);
-}
-
-// ThreadSanitizer lets a forked child start no threads.
-#if defined(__SANITIZE_THREAD__)
-constexpr bool child_has_threads = false;
-#else
-constexpr bool child_has_threads = true;
-#endif
-
-/// Runs `body` in a forked child; its exit code, or -1.
-template <typename Body> int in_child(Body body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(30); // a child that hangs fails the test and outlives nobody
-    ::_exit(body());
-  }
-  int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status)
-             ? WEXITSTATUS(status)
-             : -1;
 }
 
 TEST_F(websocket_care, CTL_01_CTL_03_X_34_pings_are_answered_without_a_receive) {
@@ -465,77 +410,6 @@ TEST_F(websocket_care, the_thread_ends_after_the_last_socket_and_comes_again) {
     EXPECT_TRUE(first.close_handle());
     wait_until([] { return !winhttp::is_caretaker_running(); });
   }
-}
-
-TEST_F(websocket_care, a_forked_child_leaves_the_parents_sockets_alone) {
-  if (!child_has_threads) {
-    GTEST_SKIP() << "the child cannot start a caretaker";
-  }
-  socket_pair pair(looked_after());
-  // From here on the caretaker is where fork() waits for it. AddressSanitizer's allocator does not
-  // survive a fork() beside a thread that is just starting.
-  let_it_come_by();
-  winhttp::set_care_period(std::chrono::milliseconds(0));
-  for (int i = 0; i < 10; ++i) {
-    EXPECT_EQ(in_child([] {
-                if (winhttp::is_caretaker_running()) {
-                  return 1;
-                }
-                socket_pair own(looked_after());
-                own.peer().send(make_frame(ping_opcode, "in the child"));
-                return own.peer().read_frame().payload == "in the child" ? 0 : 2;
-              }),
-              0);
-    pair.peer().send(make_frame(ping_opcode, "in the parent"));
-    expect_pong(pair.peer(), "in the parent");
-  }
-}
-
-// The Receive that sleeps is the parent's, whatever the child's copy of the handle says.
-TEST_F(websocket_care, HND_10_a_forked_child_that_closes_its_handle_disturbs_no_receive) {
-  socket_pair pair(looked_after());
-  let_it_come_by();
-  received got;
-  std::atomic<pid_t> thread{0};
-  background receiver([&] {
-    thread = this_thread_id();
-    got = receive(pair.handle());
-  });
-  wait_until([&] { return thread != 0; });
-  wait_until_asleep(thread);
-  EXPECT_EQ(in_child([&] { return WinHttpCloseHandle(pair.handle()) != FALSE ? 0 : 1; }), 0);
-  pair.peer().send(make_frame(text_opcode, "one"));
-  receiver.join();
-  EXPECT_EQ(got, (received{0, utf8_message, "one"}));
-  let_it_come_by(); // it reads ahead
-  pair.peer().send(make_frame(text_opcode, "two"));
-  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "two"}));
-}
-
-// Over TLS a word of the child would be one that the parent has used or is about to use.
-TEST_F(websocket_care, HND_10_a_forked_child_that_closes_its_handle_says_nothing) {
-  socket_pair pair(looked_after());
-  let_it_come_by();
-  EXPECT_EQ(in_child([&] { return WinHttpCloseHandle(pair.handle()) != FALSE ? 0 : 1; }), 0);
-  EXPECT_EQ(send(pair.handle(), binary_message, "still here"), ERROR_SUCCESS);
-  EXPECT_EQ(pair.peer().read_frame().payload, "still here");
-  pair.peer().send(make_frame(text_opcode, "so am I"));
-  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "so am I"}));
-}
-
-// As after daemon(): the child goes on with the socket, and has no caretaker for it.
-TEST_F(websocket_care, CTL_06_CTL_08_a_forked_child_that_receives_sends_its_keep_alives) {
-  socket_pair pair(looked_after());
-  let_it_come_by();
-  winhttp::set_care_period(std::chrono::hours(1)); // the parent is quiet
-  pair.object().set_keepalive(std::chrono::milliseconds(1));
-  background peer([&] {
-    for (int i = 0; i < 5; ++i) {
-      expect_pong(pair.peer(), "");
-    }
-    pair.peer().send(make_frame(text_opcode, "enough"));
-  });
-  EXPECT_EQ(in_child([&] { return receive(pair.handle()).bytes == "enough" ? 0 : 1; }), 0);
 }
 
 // In a process of its own, started by exec: only there a sanitizer's run time is as the rest of the

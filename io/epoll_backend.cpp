@@ -429,10 +429,11 @@ void epoll_backend::dispatch(std::uint64_t key, std::uint32_t events) noexcept {
   }
 }
 
-// Else every packet would be reported here, to nobody.
+// Else every packet would be reported here, to nobody. What was registered to connect it has
+// another id, and the kernel still knows it when `interest` no longer does.
 void epoll_backend::forget(const socket_ref& socket) noexcept {
   entry* const at = find_fd(socket.fd);
-  if (at != nullptr && at->fd >= 0 && at->id == socket.id && at->interest != 0) {
+  if (at != nullptr && at->fd >= 0) {
     unwatch(*at);
   }
 }

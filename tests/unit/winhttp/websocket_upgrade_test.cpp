@@ -4,6 +4,9 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 namespace sluice::test {
 namespace {
@@ -17,6 +20,23 @@ void serve_one(scripted_peer& self) {
   client.handshake();
   while (!client.read_some().empty()) {
   }
+}
+
+/// How many sockets the epoll instances of this process watch. Source: proc_pid_fdinfo(5).
+int watched_sockets() {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream lines(entry.path());
+    for (std::string word; lines >> word;) {
+      std::string fd;
+      std::error_code none;
+      if (word == "tfd:" && lines >> fd) {
+        const auto target = std::filesystem::read_symlink("/proc/self/fd/" + fd, none);
+        count += target.string().starts_with("socket:") ? 1 : 0;
+      }
+    }
+  }
+  return count;
 }
 
 struct plain_handles {
@@ -135,6 +155,13 @@ TEST_F(websocket_upgrade, CUP_10_success_sets_the_last_error_to_0) {
   EXPECT_NE(socket, nullptr);
   EXPECT_EQ(GetLastError(), 0u);
   EXPECT_TRUE(WinHttpCloseHandle(socket));
+}
+
+// Its Receives sleep in recv(), on whatever thread; what is still registered would wake this one.
+TEST_F(websocket_upgrade, the_loop_that_connected_a_socket_watches_it_no_longer) {
+  scripted_peer server(serve_one);
+  const api_socket socket(server.port());
+  EXPECT_EQ(watched_sockets(), 0);
 }
 
 TEST_F(websocket_upgrade, CUP_15_the_send_buffer_size_may_change_before_it) {

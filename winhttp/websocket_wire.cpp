@@ -57,9 +57,11 @@ error websocket_wire::take(io::time_point deadline) noexcept {
 
 bool websocket_wire::try_take() noexcept {
   const std::lock_guard lock(mutex_);
-  const bool is_free = !taken_;
+  if (taken_ || cancelled_) {
+    return false;
+  }
   taken_ = true;
-  return is_free;
+  return true;
 }
 
 // True if something is due: then somebody else has to take the wire and send it.
@@ -107,16 +109,15 @@ DWORD websocket_wire::wait_until_free(io::time_point deadline) noexcept {
 }
 
 bool websocket_wire::cancel() noexcept {
-  bool was_free = false;
+  bool is_free = false;
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
-    was_free = !taken_;
-    taken_ = true;
+    is_free = !taken_;
     freed_.notify_all();
   }
   cancel_.request();
-  return was_free;
+  return is_free;
 }
 
 // Frames of the application
@@ -124,8 +125,10 @@ bool websocket_wire::cancel() noexcept {
 DWORD websocket_wire::send_frame(io::loop& on, opcode op, bool fin,
                                  std::span<const std::byte> payload,
                                  std::chrono::milliseconds progress_timeout) noexcept {
-  if (const error waited = take(after(progress_timeout)); waited != error::none) {
-    return fail(waited);
+  if (!try_take()) {
+    if (const error waited = take(after(progress_timeout)); waited != error::none) {
+      return fail(waited);
+    }
   }
   error sent = link_.failure() == 0 ? write_due(on, progress_timeout) : error::connection_lost;
   if (sent == error::none && op == opcode::close) {

@@ -81,7 +81,7 @@ public:
 
 private:
   [[nodiscard]] error take(io::time_point deadline) noexcept;
-  [[nodiscard]] bool try_take() noexcept;
+  [[nodiscard]] bool try_take() noexcept; // not after cancel()
   [[nodiscard]] bool release() noexcept;
   void hand_over() noexcept;
   [[nodiscard]] DWORD fail(error why) noexcept;

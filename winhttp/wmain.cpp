@@ -84,9 +84,10 @@ void choose_encoding() {
   }
 }
 
-// Keeps the converted arguments reachable for as long as the process lives.
-wchar_t** arguments = nullptr;
-wchar_t** environment = nullptr;
+// Keep the converted arguments reachable for as long as the process lives, for whoever looks for
+// leaks: nothing reads them, so without the attribute the compiler would leave them out.
+[[gnu::used]] wchar_t** arguments = nullptr;
+[[gnu::used]] wchar_t** environment = nullptr;
 
 } // namespace
 

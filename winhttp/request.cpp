@@ -80,8 +80,7 @@ void request::on_close() noexcept {
 }
 
 void request::on_released() noexcept {
-  // A WebSocket may keep this object alive; the connection of a plain exchange goes now.
-  transport_.close();
+  transport_.close(); // gone when the application hears the last of the handle (HND-13)
   inbox_.clear();
   notify_closing();
 }
@@ -209,9 +208,6 @@ DWORD request::take_upgraded(upgraded& out) noexcept {
   }
   out.transport = std::move(transport_);
   out.send_timeout = dwords_.timeout(dword_option::send_timeout);
-  out.receive_buffer_bytes = dwords_.get(dword_option::receive_buffer_bytes);
-  out.send_buffer_bytes = exchange_send_buffer_bytes_; // CUP-15
-  out.parent = object_ref<request>(*this);
   set_phase(phase::taken);
   return ERROR_SUCCESS;
 }

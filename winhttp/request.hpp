@@ -24,16 +24,11 @@
 
 namespace sluice::winhttp {
 
-class request;
-
 /// What a WebSocket takes over from the request that was upgraded.
 struct upgraded {
   io::stream transport;
   slice_queue behind_head; // bytes that came behind the 101 head: the first input (HSK-30)
   std::chrono::milliseconds send_timeout{0}; // zero = none (TMO-05)
-  DWORD receive_buffer_bytes = 0;            // WEB_SOCKET_RECEIVE_BUFFER_SIZE at this moment
-  DWORD send_buffer_bytes = 0;
-  object_ref<request> parent; // for PARENT_HANDLE (OPT-11), callback and mask (HND-05)
 };
 
 /// Where a request goes: the server, and what stands in the request line.
@@ -286,7 +281,6 @@ private:
   // For write_data(). Of a body with a transfer coding, which the application makes: any length.
   static constexpr std::uint64_t any_length = UINT64_MAX;
   std::uint64_t body_left_ = 0;
-  DWORD exchange_send_buffer_bytes_ = 0;
   handshake_key key_{};
   memory::growable<char> offered_;  // subprotocols of the request
   io::time_point connecting_since_; // to the address that was tried last
@@ -301,11 +295,10 @@ private:
 /// Makes the calling thread the owner of a request's exchange for its scope, if nobody is.
 class exchange_claim {
 public:
-  explicit exchange_claim(request& of) noexcept
-      : of_(of), got_(!of.claimed_.exchange(true, std::memory_order_acquire)) {}
+  explicit exchange_claim(request& of) noexcept : of_(of), got_(of.try_claim()) {}
   ~exchange_claim() {
     if (got_) {
-      of_.claimed_.store(false, std::memory_order_release);
+      of_.unclaim();
     }
   }
   exchange_claim(const exchange_claim&) = delete;

@@ -174,7 +174,7 @@ void async_socket::on_retry_timer(io::timer& expired) noexcept {
   static_cast<async_socket*>(expired.context)->run_events();
 }
 
-// RCV-23 and the end of section 10.5. The parser stays failed, so every later Receive comes here.
+// RCV-23, RCV-70 to RCV-80. The parser stays failed, so every later Receive comes here.
 async_socket::event async_socket::fail_protocol(error reason) noexcept {
   if (!violated_) {
     violated_ = true;

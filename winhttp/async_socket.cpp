@@ -79,7 +79,7 @@ async_socket::event async_socket::close_event(DWORD code) noexcept {
   return {WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE, WINHTTP_WEB_SOCKET_CLOSE_OPERATION, 0, {}};
 }
 
-// Section 16.1. No lock is held (NOT-04).
+// With what WINHTTP_STATUS_CALLBACK documents for each. No lock is held (NOT-04).
 void async_socket::raise(const event& what) const noexcept {
   switch (what.status) {
   case WINHTTP_CALLBACK_STATUS_READ_COMPLETE:

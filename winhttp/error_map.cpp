@@ -7,7 +7,8 @@ DWORD to_win32(error e) noexcept {
   case error::none:
     return ERROR_SUCCESS;
 
-  // Section 10.5: whatever the peer breaks is an invalid server response (RCV-70 to RCV-80).
+  // Section 10.5 of the contract: whatever the peer breaks is an invalid server response (RCV-70 to
+  // RCV-80).
   case error::reserved_bits:
   case error::unknown_opcode:
   case error::masked_frame:
@@ -26,7 +27,7 @@ DWORD to_win32(error e) noexcept {
   case error::too_many_fragments:
     return ERROR_WINHTTP_INVALID_SERVER_RESPONSE;
 
-  // Section 7.2. A stream that ends inside the head is HSK-29.
+  // Section 7.2 of the contract. A stream that ends inside the head is HSK-29.
   case error::response_malformed:
   case error::response_truncated:
   case error::upgrade_missing:

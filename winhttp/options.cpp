@@ -72,9 +72,10 @@ struct row {
 constexpr std::uint8_t both = on_session | on_request;
 constexpr std::uint8_t with_connection = on_session | on_connection | on_request;
 
-// Section 17, and the options of section 4.2 that a direct connection can take. Absent options are
-// ERROR_WINHTTP_INVALID_OPTION everywhere (OPT-20). Decisions: UNLOAD_NOTIFY_EVENT
-// and the three that take or give certificates as objects of Windows are absent.
+// Section 17 of the contract, and what else WinHTTP has for the four kinds of handles. Absent
+// options are ERROR_WINHTTP_INVALID_OPTION everywhere (OPT-20). Decisions:
+// UNLOAD_NOTIFY_EVENT and the three that take or give certificates as objects of Windows are
+// absent.
 constexpr row rows[] = {
     // OPT-14: a connection shows the session's time-outs.
     {WINHTTP_OPTION_RESOLVE_TIMEOUT, both, with_connection, shape::dword,

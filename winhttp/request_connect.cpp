@@ -11,7 +11,7 @@ namespace sluice::winhttp {
 namespace {
 
 // Tells the application's callback about a step of connecting; names and addresses as WCHAR, length
-// in characters with the NUL (section 16.1).
+// in characters with the NUL, as WINHTTP_STATUS_CALLBACK documents it.
 void notify_text(const object& of, DWORD status, const char* text) noexcept {
   WCHAR wide[256];
   std::size_t count = 0;

@@ -161,7 +161,8 @@ private:
   HINTERNET request_ = nullptr;
 
   std::mutex mutex_;
-  std::condition_variable sent_; // no longer sending, or the handle was closed
+  std::condition_variable sent_; // no longer sending, or the handle was closed; asynchronous: the
+                                 // loop has left a callback that CloseHandle waits for
   websocket_state state_;        // under mutex_
 };
 

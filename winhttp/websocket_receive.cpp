@@ -129,7 +129,7 @@ DWORD websocket::end_of_input() noexcept {
   return decision::call_on_failed_link(latched);
 }
 
-// RCV-23 and the end of section 10.5. rx_ stays failed, so every later Receive comes here too.
+// RCV-23, RCV-70 to RCV-80. rx_ stays failed, so every later Receive comes here too.
 DWORD websocket::fail_protocol(error reason) noexcept {
   if (input_ended_) {
     return decision::call_on_failed_link(link_.failure());

@@ -44,8 +44,9 @@ struct data_type {
 }
 
 /// The states of the sending side and of the close, and the tables that say which call they allow
-/// (sections 11.2, 12, 13.2 and 14), for synchronous and asynchronous handles alike. The owner's
-/// mutex guards all of it. `latched` is the failure of the link, 0 while it is up.
+/// (sections 11.2, 12, 13.2 and 14 of the contract), for synchronous and asynchronous handles
+/// alike. The owner's mutex guards all of it. `latched` is the failure of the link, 0 while it is
+/// up.
 struct websocket_state {
   enum class message : std::uint8_t { none, text, binary };
 

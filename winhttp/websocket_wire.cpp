@@ -297,8 +297,8 @@ error websocket_wire::write_leftover(io::loop& on,
 
 void websocket_wire::send_due_now() noexcept {
   bool goes_on = true;
-  // A pong that falls due in the moment before the wire is free is nobody else's. Not without end:
-  // a peer that sends pings without end must not keep a Send from returning.
+  // A pong that falls due in the moment before the wire is free is nobody else's. Not without end,
+  // for the reason at write_due().
   for (int turns = 0; goes_on && turns < max_turns && is_due() && try_take(); ++turns) {
     error sent = error::none;
     while (sent == error::none && prepare_due()) {

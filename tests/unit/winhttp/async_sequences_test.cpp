@@ -1,5 +1,5 @@
-// The reference sequences A to G of section 16.3: all notifications of all handles, in order, with
-// the thread they came on.
+// The reference sequences A to G: all notifications of all handles, in order, with the thread they
+// came on.
 
 #include "async_fixture.hpp"
 

@@ -1,5 +1,5 @@
 // Section 5 of the contract through the API, and the informational notifications of synchronous
-// handles (section 16.1).
+// handles.
 
 #include "backend_fixture.hpp"
 #include "support/winhttp_client.hpp"
@@ -345,7 +345,7 @@ TEST_F(handles, synchronous_requests_tell_their_steps_on_the_calling_thread) {
           WINHTTP_CALLBACK_STATUS_RESPONSE_RECEIVED}));
   for (const note& each : seen.notes) {
     EXPECT_EQ(each.handle, c.request.get());
-    if (!each.text.empty()) { // section 16.1: characters and the NUL
+    if (!each.text.empty()) { // characters and the NUL
       EXPECT_EQ(each.text, L"127.0.0.1");
       EXPECT_EQ(each.length, 10u);
     }

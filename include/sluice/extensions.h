@@ -5,7 +5,8 @@
 #include <sluice/winhttp.h>
 
 /// Name of the I/O backend that serves the calling thread: L"io_uring" or L"epoll". A synchronous
-/// handle is served on the thread that calls, so different threads may get different answers.
+/// handle is served on the thread that calls, so different threads may get different answers; its
+/// Receive sleeps in recv() itself, whichever it is.
 /// WinHttpQueryOption on a handle of any kind: a NUL-terminated WCHAR string, counted in bytes as
 /// every string option. Cannot be set. ERROR_WINHTTP_INTERNAL_ERROR or ERROR_NOT_ENOUGH_MEMORY if
 /// the thread has no backend yet and none can be made.

@@ -13,7 +13,20 @@
 /// Threads: any function may be called from any thread. One call at a time that sends, receives or
 /// reads may be active on a request, and one per direction on a WebSocket; another one fails with
 /// ERROR_INVALID_OPERATION. WinHttpCloseHandle from another thread ends a blocked call with
-/// ERROR_WINHTTP_OPERATION_CANCELLED.
+/// ERROR_WINHTTP_OPERATION_CANCELLED; a signal handler that returns does not end it, and must not
+/// call any of these functions.
+///
+/// Each thread that connects, sends or receives on synchronous handles needs a few descriptors of
+/// its own, from its first such call until it ends. Where they are not to be had that call fails
+/// with ERROR_WINHTTP_OUT_OF_HANDLES; a Send and a Receive may be repeated then.
+///
+/// Asynchronous handles (WINHTTP_FLAG_ASYNC) do not block. A call that is described as blocking or
+/// waiting returns TRUE, or 0 on a WebSocket, and is completed by exactly one notification, perhaps
+/// before it returns: SENDREQUEST_COMPLETE, HEADERS_AVAILABLE, DATA_AVAILABLE, READ_COMPLETE,
+/// WRITE_COMPLETE, SHUTDOWN_COMPLETE or CLOSE_COMPLETE, else REQUEST_ERROR with one of the codes
+/// below. When it returns anything else, none comes. Its buffers have to stay until then. Counts
+/// and types come with the notification; the out-parameters of WinHttpWebSocketReceive may be NULL
+/// and are not written.
 #pragma once
 
 #include <sluice/windows.h>
@@ -610,9 +623,10 @@ BOOLAPI WinHttpSetOption(_In_opt_ HINTERNET handle, _In_ DWORD option, _In_opt_ 
 BOOLAPI WinHttpQueryOption(_In_ HINTERNET handle, _In_ DWORD option, _Out_opt_ LPVOID buffer,
                            _Inout_ LPDWORD length);
 
-/// Sets the function that is told about steps, on the calling thread of the function that takes
-/// them, and the WINHTTP_CALLBACK_FLAG_... mask of what it wants. Children created afterwards
-/// inherit both. NULL ends it; a call in flight on another thread may still run.
+/// Sets the function that is told about steps and completions, and the WINHTTP_CALLBACK_FLAG_...
+/// mask of what it wants. It runs inside the call that it is about or, for asynchronous handles, on
+/// a thread of the library, and may call any function, WinHttpCloseHandle included. Children
+/// created afterwards inherit both. NULL ends it; a call in flight on another thread may still run.
 /// @param reserved  0.
 /// @return the previous function (NULL if none) or WINHTTP_INVALID_STATUS_CALLBACK.
 WINHTTPAPI WINHTTP_STATUS_CALLBACK WINAPI

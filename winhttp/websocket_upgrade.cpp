@@ -50,6 +50,8 @@ namespace {
     return code;
   }
   if (!from.asynchronous()) {
+    // Else the epoll instance that connected it would be told of every packet. When that is another
+    // thread's, it is: a loss of time, and no more.
     io::loop* on = nullptr;
     if (io::loop::for_this_thread(on) == error::none) {
       taken.transport.leave(*on);

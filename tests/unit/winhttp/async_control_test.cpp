@@ -2,7 +2,9 @@
 
 #include "async_fixture.hpp"
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice::test {
 namespace {
@@ -15,6 +17,24 @@ void expect_pong(const client_frame& frame, std::string_view payload) {
   EXPECT_TRUE(frame.fin);
   EXPECT_TRUE(frame.masked);
   EXPECT_EQ(frame.payload, payload);
+}
+
+TEST_F(async_control, CTL_02_CTL_10_pongs_are_ignored) {
+  open_peer server([](peer_connection& peer) {
+    peer.send(make_frame(pong_opcode, "unasked") + make_frame(text_opcode, "a", false) +
+              make_frame(pong_opcode, "") + make_frame(continuation_opcode, "b"));
+    peer.expect_eof();
+  });
+  async_client client(server.port());
+  landing<16> to;
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE, 2);
+  EXPECT_EQ(client.heard().described(), (std::vector<std::string>{
+                                            "socket READ_COMPLETE 1 type 3",
+                                            "socket READ_COMPLETE 1 type 2",
+                                        }));
 }
 
 TEST_F(async_control, CTL_04_the_latest_of_several_pings_is_answered) {

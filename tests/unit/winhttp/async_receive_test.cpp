@@ -253,7 +253,7 @@ TEST_F(async_socket, CTL_01_CTL_03_X_34_pings_are_answered_without_a_receive) {
   EXPECT_EQ(client.heard().described(), lines{}) << "CTL-10";
 }
 
-TEST_F(async_socket, CLO_26_RCV_63_SND_27_the_peer_closes_first) {
+TEST_F(async_socket, RCV_17_RCV_60_RCV_62_RCV_63_CLO_26_the_peer_closes_first) {
   open_peer server([](peer_connection& peer) {
     peer.send(make_close(1001, "moving"));
     EXPECT_EQ(peer.read_frame().payload, "still there");
@@ -264,8 +264,9 @@ TEST_F(async_socket, CLO_26_RCV_63_SND_27_the_peer_closes_first) {
   landing<16> to;
   ASSERT_EQ(to.receive(client.socket()), ERROR_SUCCESS);
   client.heard().wait(WINHTTP_CALLBACK_STATUS_READ_COMPLETE);
+  EXPECT_EQ(to.first(16), std::string(16, '\0')) << "the reason is not put there";
   EXPECT_EQ(query_close_status(client.socket()), (close_status_result{0, 1001, "moving"}));
-  EXPECT_EQ(send(client.socket(), utf8_message, "still there"), ERROR_SUCCESS);
+  EXPECT_EQ(send(client.socket(), utf8_message, "still there"), ERROR_SUCCESS) << "SND-27";
   EXPECT_EQ(close(client.socket()), ERROR_SUCCESS);
   EXPECT_EQ(client.heard().described(),
             (lines{"socket READ_COMPLETE 0 type 4", "socket WRITE_COMPLETE 11 type 2 in-call",

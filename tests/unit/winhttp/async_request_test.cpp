@@ -41,6 +41,28 @@ TEST_F(async_request, GET_20_HND_19_a_superfluous_receive_response) {
   EXPECT_EQ(heard.described(), (lines{"request REQUEST_ERROR 12019 of 1 in-call"}));
 }
 
+TEST_F(async_request, HND_07_a_context_of_send_replaces_the_old_one_unless_it_is_zero) {
+  scripted_peer server([](scripted_peer& self) {
+    for (int i = 0; i < 2; ++i) {
+      peer_connection client = self.accept();
+      client.handshake();
+      client.expect_eof();
+    }
+  });
+  recorder heard;
+  recorder of_send;
+  async_handles handles(heard, server.port());
+  ASSERT_TRUE(WinHttpSetOption(handles.request, WINHTTP_OPTION_UPGRADE_TO_WEB_SOCKET, nullptr, 0));
+  ASSERT_TRUE(WinHttpSendRequest(handles.request, nullptr, 0, nullptr, 0, 0, of_send.context()));
+  of_send.wait(WINHTTP_CALLBACK_STATUS_SENDREQUEST_COMPLETE);
+  ASSERT_TRUE(WinHttpSendRequest(handles.request, nullptr, 0, nullptr, 0, 0, 0));
+  of_send.wait(WINHTTP_CALLBACK_STATUS_SENDREQUEST_COMPLETE, 2);
+  EXPECT_EQ(heard.count(WINHTTP_CALLBACK_STATUS_SENDREQUEST_COMPLETE), 0u);
+  DWORD_PTR context = heard.context(); // for HANDLE_CLOSING
+  EXPECT_TRUE(
+      WinHttpSetOption(handles.request, WINHTTP_OPTION_CONTEXT_VALUE, &context, sizeof(context)));
+}
+
 TEST_F(async_request, GET_14_failures_of_the_send) {
   const refusing_port port;
   recorder heard;

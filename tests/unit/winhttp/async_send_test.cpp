@@ -2,6 +2,7 @@
 
 #include "async_fixture.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <vector>
@@ -106,8 +107,11 @@ TEST_F(async_socket, SND_23_NOT_12_sends_inside_their_completion_nest_three_deep
   });
   EXPECT_EQ(send(client.socket(), utf8_message, "0"), ERROR_SUCCESS);
   client.heard().wait(WINHTTP_CALLBACK_STATUS_WRITE_COMPLETE, sends);
-  EXPECT_GE(deepest, 2);
-  EXPECT_LE(deepest, 4) << "three in calls, inside one of the loop thread";
+  EXPECT_EQ(deepest, 4) << "three in calls, inside one of the loop thread";
+  const std::vector<notice> all = client.heard().all();
+  EXPECT_EQ(
+      std::count_if(all.begin(), all.end(), [](const notice& one) { return one.on_test_thread; }),
+      3);
 }
 
 } // namespace

@@ -401,6 +401,21 @@ TEST_F(async_tables, QCS_03_QCS_09_QCS_10_inside_the_callbacks) {
   EXPECT_EQ(asked, 2);
 }
 
+TEST_F(async_tables, QCS_09_inside_close_complete_where_no_receive_delivered_the_close) {
+  open_peer server([](peer_connection& peer) {
+    EXPECT_EQ(peer.read_frame().opcode, close_opcode);
+    peer.send(make_close(1001, "away"));
+    peer.expect_eof();
+  });
+  async_client client(server.port());
+  close_status_result inside;
+  client.heard().on(WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE,
+                    [&](const notice& done) { inside = query_close_status(done.handle); });
+  EXPECT_EQ(close(client.socket()), ERROR_SUCCESS);
+  client.heard().wait(WINHTTP_CALLBACK_STATUS_CLOSE_COMPLETE);
+  EXPECT_EQ(inside, (close_status_result{0, 1001, "away"}));
+}
+
 TEST_F(async_tables, QCS_13_an_invalid_close_frame) {
   for (const std::string& wire :
        {make_frame(close_opcode, "x"), make_close(1006), make_close(1000, "\xFF")}) {

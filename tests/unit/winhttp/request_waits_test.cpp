@@ -58,6 +58,27 @@ TEST_F(request_waits, TMO_03_response_and_receive_timeouts_are_12002) {
             static_cast<DWORD>(ERROR_WINHTTP_TIMEOUT));
 }
 
+TEST_F(request_waits, TMO_08_GET_12_zero_and_minus_one_are_no_limits) {
+  for (const int none : {0, -1}) {
+    scripted_peer peer([](scripted_peer& on) {
+      peer_connection to = on.accept();
+      to.read_request();
+      // Only so that a limit of nothing, or of a moment, would show.
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      to.send_response("HTTP/1.1 200 OK", "", "late");
+      to.expect_eof();
+    });
+    client c(peer.port());
+    ASSERT_TRUE(WinHttpSetTimeouts(c.request, none, none, none, none));
+    auto response = static_cast<DWORD>(none);
+    ASSERT_TRUE(WinHttpSetOption(c.request, WINHTTP_OPTION_RECEIVE_RESPONSE_TIMEOUT, &response,
+                                 sizeof(response)));
+    EXPECT_TRUE(c.send()) << GetLastError();
+    EXPECT_TRUE(c.receive()) << none << ": " << GetLastError();
+    EXPECT_EQ(read_body(c.request), "late");
+  }
+}
+
 TEST_F(request_waits, TMO_03_the_response_limit_holds_while_bytes_trickle_in) {
   event over;
   scripted_peer peer([&](scripted_peer& on) {

@@ -103,16 +103,17 @@ TEST_F(tls_certificates, TLS_02_all_four_flags_accept_everything_that_has_one) {
 
 TEST_F(tls_certificates, TLS_03_flags_hold_for_the_request_with_its_redirects_and_no_other) {
   const test_identity identity = tls_test_authority().issue({.self_signed = true});
+  scripted_peer other([&](scripted_peer& on) { serve_tls(on, {.identity = identity}); });
   scripted_peer peer([&](scripted_peer& on) {
-    {
+    const std::string other_origin = "https://127.0.0.1:" + std::to_string(other.port());
+    for (const std::string& origin : {std::string(), other_origin}) {
       peer_connection to = on.accept_plain();
       to.start_tls({.identity = identity});
       (void)to.read_request();
-      to.send_response("HTTP/1.1 302 Found", "Location: /elsewhere\r\n");
+      to.send_response("HTTP/1.1 302 Found", "Location: " + origin + "/elsewhere\r\n");
       while (!to.read_some().empty()) {
       }
     }
-    serve_tls(on, {.identity = identity});
     serve_tls(on, {.identity = identity});
   });
   secure_client client(peer.port());

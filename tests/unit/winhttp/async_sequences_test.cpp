@@ -60,7 +60,7 @@ TEST_F(async_sequences, A_HSK_50_HSK_51_CUP_12_NOT_13_upgrade) {
   heard.wait_closed(socket);
 }
 
-TEST_F(async_sequences, B_STA_05_SND_20_SND_32_SHD_05_CLO_20_data_shutdown_close) {
+TEST_F(async_sequences, B_STA_05_NOT_13_SND_20_SND_32_SHD_05_CLO_20_data_shutdown_close) {
   scripted_peer server([](scripted_peer& self) {
     peer_connection client = self.accept();
     client.handshake();
@@ -149,7 +149,7 @@ TEST_F(async_sequences, C_CLO_21_RCV_15_close_over_a_pending_receive) {
   EXPECT_EQ(to.first(1), std::string(1, '\0')) << "nothing is written";
 }
 
-TEST_F(async_sequences, D_CLO_29_NOT_07_close_handle_over_a_pending_close) {
+TEST_F(async_sequences, D_CLO_29_NOT_07_HND_15_close_handle_over_a_pending_close) {
   scripted_peer server([](scripted_peer& self) {
     peer_connection client = self.accept();
     client.handshake();

@@ -319,7 +319,7 @@ TEST_F(handles, HND_05_CUP_12_a_socket_takes_callback_from_the_request_and_conte
   EXPECT_EQ(of_socket.notes[0].handle, closing);
 }
 
-TEST_F(handles, synchronous_requests_tell_their_steps_on_the_calling_thread) {
+TEST_F(handles, HSK_27_synchronous_requests_tell_their_steps_on_the_calling_thread) {
   scripted_peer peer([](scripted_peer& on) {
     peer_connection to = on.accept();
     to.read_request();

@@ -129,7 +129,7 @@ TEST_F(websocket_cancel, RCV_20_RCV_22_the_end_of_the_connection_ends_it) {
   EXPECT_EQ(reset.result().code, ERROR_WINHTTP_CONNECTION_ERROR);
 }
 
-TEST_F(websocket_cancel, CLO_21_CLO_02_close_reads_on_until_the_peers_close_frame) {
+TEST_F(websocket_cancel, RCV_15_CLO_31_CLO_02_close_reads_on_until_the_peers_close_frame) {
   waiting_close client;
   client.peer().send(make_frame(text_opcode, "discarded") + make_frame(ping_opcode, "unanswered"));
   client.peer().send(make_frame(binary_opcode, pattern_text(8u << 20)));

@@ -212,7 +212,7 @@ TEST_F(websocket_control, CTL_07_X_35_own_data_postpones_the_keep_alive) {
   EXPECT_LE(pair.object().keepalive_due(), sent + std::chrono::hours(1));
 }
 
-TEST(websocket_keepalive_default, CTL_11_X_36_from_the_environment) {
+TEST(websocket_keepalive_default, CTL_06_CTL_11_X_36_from_the_environment) {
   using winhttp::decision::keepalive_ms_from;
   EXPECT_EQ(keepalive_ms_from(nullptr), 30000u);
   EXPECT_EQ(keepalive_ms_from(""), 30000u);

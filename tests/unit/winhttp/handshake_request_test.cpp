@@ -31,6 +31,20 @@ TEST_F(handshake, HSK_01_upgrade_request_carries_all_fields_and_a_key_of_24_char
   EXPECT_EQ(header_of(head, "User-Agent"), "agent/1");
 }
 
+TEST_F(handshake, GET_08_the_option_cannot_be_taken_back_by_setting_it_again) {
+  std::string head;
+  scripted_peer peer([&](scripted_peer& on) {
+    peer_connection to = on.accept();
+    head = to.handshake();
+  });
+  client c(peer.port());
+  ASSERT_TRUE(c.upgrade());
+  ASSERT_TRUE(c.upgrade());
+  ASSERT_TRUE(c.send()) << GetLastError();
+  peer.join();
+  EXPECT_EQ(header_of(head, "Upgrade"), "websocket");
+}
+
 TEST_F(handshake, HSK_05_HSK_06_nothing_goes_out_that_nobody_asked_for) {
   std::string head;
   scripted_peer peer([&](scripted_peer& on) {

@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <new>
+#include <unordered_map>
+#include <utility>
 
 namespace {
 
@@ -19,11 +22,26 @@ struct counters {
   std::size_t allowed = SIZE_MAX;
 };
 counters seen;
-std::mutex lock; // guards `seen`
+std::mutex lock; // guards `seen` and `blocks`
 
-// Each block carries its size in front.
-constexpr std::size_t prefix_bytes = alignof(std::max_align_t);
-static_assert(prefix_bytes >= sizeof(std::size_t));
+/// Past the operators below.
+template <typename T> struct uncounted {
+  using value_type = T;
+  uncounted() = default;
+  template <typename U> explicit uncounted(const uncounted<U>&) noexcept {}
+  T* allocate(std::size_t count) {
+    void* const memory = std::malloc(count * sizeof(T));
+    return memory != nullptr ? static_cast<T*>(memory) : throw std::bad_alloc();
+  }
+  void deallocate(T* memory, std::size_t) noexcept { std::free(memory); }
+  bool operator==(const uncounted&) const noexcept { return true; }
+};
+
+// The sizes of what was counted. Not in the blocks themselves: a thread of an earlier test that
+// ends now releases what was never counted, and one that ends later what was.
+std::unordered_map<void*, std::size_t, std::hash<void*>, std::equal_to<>,
+                   uncounted<std::pair<void* const, std::size_t>>>
+    blocks;
 
 void* counting_allocate(std::size_t bytes) noexcept {
   const std::lock_guard guard(lock);
@@ -32,11 +50,11 @@ void* counting_allocate(std::size_t bytes) noexcept {
     return nullptr;
   }
   --seen.allowed;
-  auto* block = static_cast<unsigned char*>(std::malloc(bytes + prefix_bytes));
+  void* const block = std::malloc(bytes);
   if (block == nullptr) {
     return nullptr;
   }
-  ::new (static_cast<void*>(block)) std::size_t(bytes);
+  blocks[block] = bytes;
   ++seen.allocations;
   ++seen.live;
   seen.bytes += bytes;
@@ -44,15 +62,17 @@ void* counting_allocate(std::size_t bytes) noexcept {
   if (seen.live_bytes > seen.peak_bytes) {
     seen.peak_bytes = seen.live_bytes;
   }
-  return block + prefix_bytes;
+  return block;
 }
 
 void counting_release(void* memory) noexcept {
   const std::lock_guard guard(lock);
-  auto* block = static_cast<unsigned char*>(memory) - prefix_bytes;
-  --seen.live;
-  seen.live_bytes -= *reinterpret_cast<std::size_t*>(block);
-  std::free(block);
+  if (const auto found = blocks.find(memory); found != blocks.end()) {
+    --seen.live;
+    seen.live_bytes -= found->second;
+    blocks.erase(found);
+  }
+  std::free(memory);
 }
 
 std::size_t read(std::size_t counters::*which) noexcept {
@@ -84,7 +104,11 @@ void* or_throw(void* memory) {
 namespace sluice::test {
 
 counted_memory::counted_memory() noexcept {
-  seen = {};
+  {
+    const std::lock_guard guard(lock);
+    seen = {};
+    blocks.clear();
+  }
   memory::set_hooks(&counting_hooks);
 }
 counted_memory::~counted_memory() {

@@ -91,14 +91,6 @@ public:
   virtual void drop_after_fork() noexcept = 0;
 
   [[nodiscard]] const backend_stats& stats() const noexcept { return stats_; }
-  /// Counts a recv() of the loop's thread that went past the backend; `result` is what it returned.
-  void count_receive(std::int64_t result) noexcept {
-    ++stats_.system_calls;
-    if (result > 0) {
-      ++stats_.receives;
-      stats_.received_bytes += static_cast<std::uint64_t>(result);
-    }
-  }
 
 protected:
   /// Tries to send without waiting; the number of bytes, or -errno.

@@ -13,14 +13,28 @@ namespace {
 constexpr backend_settings synchronous_settings{
     .queue_entries = 16, .small_posted = 4, .large_posted = 2};
 
-[[gnu::tls_model("initial-exec")]] thread_local constinit loop* this_threads_loop = nullptr;
+struct thread_state {
+  loop* on = nullptr;
+  buffer_pool* buffers = nullptr; // of `on` if there is one
+};
+
+[[gnu::tls_model("initial-exec")]] thread_local constinit thread_state this_thread;
 
 pthread_key_t exit_key;
 constinit bool process_is_prepared = false; // false for ever: no memory, or no key left
 
-void destroy_at_thread_exit(void* given) noexcept {
-  this_threads_loop = nullptr;
-  memory::destroy(static_cast<loop*>(given));
+void clear_this_thread() noexcept {
+  const thread_state gone = std::exchange(this_thread, {});
+  if (gone.on != nullptr) {
+    memory::destroy(gone.on);
+  } else if (gone.buffers != nullptr) {
+    gone.buffers->abandon();
+  }
+}
+
+// False: no thread-specific storage left.
+bool clears_at_thread_exit() noexcept {
+  return ::pthread_setspecific(exit_key, &this_thread) == 0;
 }
 
 } // namespace
@@ -54,7 +68,7 @@ struct loop_registry {
       at->io_->drop_after_fork();
     }
     first = nullptr;
-    this_threads_loop = nullptr;
+    this_thread = {};
     if (process_is_prepared) {
       ::pthread_setspecific(exit_key, nullptr);
     }
@@ -78,7 +92,7 @@ namespace {
 [[gnu::constructor(101)]] void prepare_process() noexcept {
   process_is_prepared = ::pthread_atfork(&loop_registry::before_fork, &loop_registry::in_parent,
                                          &loop_registry::in_child) == 0 &&
-                        ::pthread_key_create(&exit_key, &destroy_at_thread_exit) == 0;
+                        ::pthread_key_create(&exit_key, [](void*) { clear_this_thread(); }) == 0;
 }
 
 } // namespace
@@ -96,51 +110,67 @@ loop::~loop() {
 
 error loop::create(backend_choice choice, const backend_settings& settings,
                    memory::unique<loop>& made) noexcept {
-  if (!process_is_prepared) {
-    return error::no_memory;
-  }
-  buffer_pool* const buffers = buffer_pool::create(settings.max_pool_bytes);
+  buffer_pool* const buffers =
+      process_is_prepared ? buffer_pool::create(settings.max_pool_bytes) : nullptr;
   if (buffers == nullptr) {
     return error::no_memory;
   }
-  memory::unique<backend> io;
-  error failed = make_backend(choice, settings, *buffers, io);
-  if (failed == error::none) {
-    made = memory::make_unique<loop>(std::move(io), *buffers);
-    if (made != nullptr) {
-      return error::none;
-    }
-    failed = error::no_memory;
-    io.reset();
+  const error failed = create(choice, settings, *buffers, made);
+  if (failed != error::none) {
+    buffers->abandon();
   }
-  buffers->abandon();
   return failed;
 }
 
-void loop::adopt_for_this_thread(memory::unique<loop> given) noexcept {
-  memory::destroy(this_threads_loop);
-  this_threads_loop = nullptr;
-  if (::pthread_setspecific(exit_key, given.get()) != 0) {
-    return;
+error loop::create(backend_choice choice, const backend_settings& settings, buffer_pool& buffers,
+                   memory::unique<loop>& made) noexcept {
+  memory::unique<backend> io;
+  if (const error failed = make_backend(choice, settings, buffers, io); failed != error::none) {
+    return failed;
   }
-  this_threads_loop = given.release();
+  made = memory::make_unique<loop>(std::move(io), buffers);
+  return made != nullptr ? error::none : error::no_memory;
+}
+
+void loop::adopt_for_this_thread(memory::unique<loop> given) noexcept {
+  clear_this_thread();
+  if (clears_at_thread_exit()) {
+    this_thread = {given.get(), &given->buffers()};
+    (void)given.release();
+  }
+}
+
+buffer_pool* loop::buffers_for_this_thread() noexcept {
+  if (this_thread.buffers == nullptr && process_is_prepared && clears_at_thread_exit())
+      [[unlikely]] {
+    this_thread.buffers = buffer_pool::create(synchronous_settings.max_pool_bytes);
+  }
+  return this_thread.buffers;
+}
+
+loop* loop::existing_for_this_thread() noexcept {
+  return this_thread.on;
 }
 
 error loop::for_this_thread(loop*& found) noexcept {
-  if (this_threads_loop != nullptr && !this_threads_loop->broken_) [[likely]] {
-    found = this_threads_loop;
+  if (this_thread.on != nullptr && !this_thread.on->broken_) [[likely]] {
+    found = this_thread.on;
     return error::none;
   }
+  if (this_thread.on != nullptr) {
+    clear_this_thread();
+  }
+  buffer_pool* const buffers = buffers_for_this_thread();
+  if (buffers == nullptr) {
+    return error::no_memory;
+  }
   memory::unique<loop> made;
-  if (const error e = create(backend_choice_from_environment(), synchronous_settings, made);
-      e != error::none) {
-    return e;
+  if (const error failed =
+          create(backend_choice_from_environment(), synchronous_settings, *buffers, made);
+      failed != error::none) {
+    return failed;
   }
-  adopt_for_this_thread(std::move(made));
-  if (this_threads_loop == nullptr) {
-    return error::no_memory; // no thread-specific storage left
-  }
-  found = this_threads_loop;
+  found = this_thread.on = made.release();
   return error::none;
 }
 

@@ -15,6 +15,13 @@ public:
   /// system when it cannot be made; the next call tries again. After fork() a child gets a new one.
   [[nodiscard]] static error for_this_thread(loop*& found) noexcept;
 
+  /// The buffers of the calling thread: its loop's, or those of the loop that it may get later.
+  /// Takes no descriptor. nullptr: no memory.
+  [[nodiscard]] static buffer_pool* buffers_for_this_thread() noexcept;
+
+  /// That thread's loop if it has one by now, else nullptr.
+  [[nodiscard]] static loop* existing_for_this_thread() noexcept;
+
   /// A loop for the calling thread to use and destroy. Errors as above.
   [[nodiscard]] static error create(backend_choice choice, const backend_settings& settings,
                                     memory::unique<loop>& made) noexcept;
@@ -47,6 +54,9 @@ public:
 private:
   friend struct loop_registry;
 
+  /// Takes over `buffers` if it succeeds.
+  [[nodiscard]] static error create(backend_choice choice, const backend_settings& settings,
+                                    buffer_pool& buffers, memory::unique<loop>& made) noexcept;
   [[nodiscard]] bool feed_starved() noexcept;
 
   memory::unique<backend> io_;

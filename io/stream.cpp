@@ -91,12 +91,12 @@ bool stream::addresses(sockaddr_storage& local, sockaddr_storage& remote) const 
 }
 
 error stream::read(loop& on, read_target& to, time_point deadline, cancel_source* cancel) noexcept {
-  return read({on, deadline, cancel, false}, to);
+  return read({&on, on.buffers(), deadline, cancel}, to);
 }
 
-error stream::read_blocking(loop& on, read_target& to, time_point deadline,
+error stream::read_blocking(buffer_pool& buffers, read_target& to, time_point deadline,
                             cancel_source& cancel) noexcept {
-  return read({on, deadline, &cancel, true}, to);
+  return read({nullptr, buffers, deadline, &cancel}, to);
 }
 
 error stream::read(const reading& how, read_target& to) noexcept {
@@ -114,7 +114,7 @@ error stream::read(const reading& how, read_target& to) noexcept {
       return failed;
     }
   }
-  if (const error failed = deliver_kept(how.on, to); failed != error::none) {
+  if (const error failed = deliver_kept(how.buffers, to); failed != error::none) {
     return failed;
   }
   return how.cancel != nullptr && how.cancel->requested() ? error::cancelled : error::none;
@@ -122,13 +122,13 @@ error stream::read(const reading& how, read_target& to) noexcept {
 
 // Into undelivered_.
 error stream::receive(const reading& how) noexcept {
-  return how.blocking ? receive_blocking(how) : receive_on_loop(how);
+  return how.on == nullptr ? receive_blocking(how) : receive_on_loop(*how.on, how);
 }
 
-error stream::receive_on_loop(const reading& how) noexcept {
+error stream::receive_on_loop(loop& on, const reading& how) noexcept {
   recv_op op;
-  begin_read(how.on, op);
-  const error ended = how.on.run_until_idle(op, how.deadline, how.cancel);
+  begin_read(on, op);
+  const error ended = on.run_until_idle(op, how.deadline, how.cancel);
   if (op.filled == nullptr) {
     if (op.result == 0) {
       return error::end_of_stream;
@@ -168,15 +168,15 @@ error stream::end_read(recv_op& done, slice_queue& inbox) noexcept {
     return take_kept_sealed(inbox) ? error::none : error::no_memory;
   }
   read_target to{inbox};
-  return deliver_kept(*reading_on_, to);
+  return deliver_kept(reading_on_->buffers(), to);
 }
 
-error stream::deliver_kept(loop& on, read_target& to) noexcept {
+error stream::deliver_kept(buffer_pool& buffers, read_target& to) noexcept {
   if (tls_ != nullptr) [[unlikely]] {
     if (!take_kept_sealed(to.inbox)) {
       return error::no_memory;
     }
-    const error got = unseal(on.buffers(), to);
+    const error got = unseal(buffers, to);
     return got == error::would_block ? error::none : got;
   }
   SLUICE_PROBE4(rx_slice, &to.inbox, socket_.id, undelivered_.size_bytes,

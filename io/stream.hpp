@@ -92,10 +92,10 @@ public:
                            cancel_source* cancel) noexcept;
 
   /// As read(), for a thread that waits for nothing else: without a deadline it sleeps in recv()
-  /// itself, which costs less than any loop, of which only the buffers are used. A request of
-  /// `cancel` is seen before each wait; wake_reader() ends one. Makes the descriptor a blocking
+  /// itself, which costs less than any loop and takes none; `buffers` are the thread's. A request
+  /// of `cancel` is seen before each wait; wake_reader() ends one. Makes the descriptor a blocking
   /// one.
-  [[nodiscard]] error read_blocking(loop& on, read_target& to, time_point deadline,
+  [[nodiscard]] error read_blocking(buffer_pool& buffers, read_target& to, time_point deadline,
                                     cancel_source& cancel) noexcept;
   /// After a request of its `cancel`: ends the wait of a thread in read_blocking(), or the one that
   /// it is about to begin. From then on only read_blocking() reads, because the others, read_now()
@@ -110,8 +110,9 @@ public:
   /// True if the last byte came so short a time ago; false where the kernel does not say. Any
   /// thread. Source: TCP_INFO of tcp(7).
   [[nodiscard]] bool received_within(std::chrono::milliseconds time) const noexcept;
-  /// On the thread and loop that connected the stream, before another one reads it blocking.
-  void leave(loop& on) const noexcept { on.io().forget(socket_); }
+  /// On the thread that connected the stream, before another one reads it blocking: its loop is
+  /// told of no more packets.
+  void leave() const noexcept;
 
   /// Sends all of `bytes`. `progress_timeout` bounds the time in which not one byte is taken; zero
   /// = none. Returns none, connection_lost, timed_out, cancelled, no_memory or system; after any of
@@ -147,15 +148,15 @@ public:
   /// or system.
   [[nodiscard]] error end_read(recv_op& done, slice_queue& inbox) noexcept;
   /// True if bytes were read that are not in the inbox, over TLS because nobody has asked for them
-  /// yet, else because it had no memory for them: call deliver_kept() before the next read. On the
-  /// loop that reads from now on.
+  /// yet, else because it had no memory for them: call deliver_kept() before the next read, with
+  /// the buffers of the thread that reads from now on.
   [[nodiscard]] bool has_kept() const noexcept {
     return undelivered_.from != nullptr || (tls_ != nullptr && has_kept_sealed());
   }
   /// Returns none (over TLS perhaps with nothing: when has_kept() goes on, because there was more
   /// to decrypt than is good for the others on the loop, and else because a record is not
   /// complete), end_of_stream, connection_lost, no_memory (they stay kept) or tls_record.
-  [[nodiscard]] error deliver_kept(loop& on, read_target& to) noexcept;
+  [[nodiscard]] error deliver_kept(buffer_pool& buffers, read_target& to) noexcept;
 
   /// Sends what the kernel takes at once and takes it off `rest`; needs no loop and never waits.
   /// none (look at what is left, over TLS also at has_unsent()), connection_lost, no_memory or
@@ -181,15 +182,19 @@ public:
 private:
   /// How a read waits for the socket, and until when.
   struct reading {
-    loop& on;
+    loop* on; // nullptr: in the kernel
+    buffer_pool& buffers;
     time_point deadline;
     cancel_source* cancel;
-    bool blocking; // in the kernel, else in the loop
+
+    [[nodiscard]] time_point now() const noexcept {
+      return on != nullptr ? on->io().now() : clock::now();
+    }
   };
 
   [[nodiscard]] error read(const reading& how, read_target& to) noexcept;
   [[nodiscard]] error receive(const reading& how) noexcept;
-  [[nodiscard]] error receive_on_loop(const reading& how) noexcept;
+  [[nodiscard]] error receive_on_loop(loop& on, const reading& how) noexcept;
   void keep(const recv_op& done) noexcept;
   [[nodiscard]] error receive_now(buffer_pool& from, std::size_t max_bytes) noexcept;
   [[nodiscard]] error send(loop& on, std::span<const std::byte>& rest,

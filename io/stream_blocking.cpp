@@ -128,6 +128,12 @@ void stream::hang_up() noexcept {
   }
 }
 
+void stream::leave() const noexcept {
+  if (loop* const on = loop::existing_for_this_thread()) {
+    on->io().forget(socket_);
+  }
+}
+
 bool stream::received_within(std::chrono::milliseconds time) const noexcept {
   tcp_info info{};
   return ask_tcp(socket_.fd, info) && std::chrono::milliseconds(info.tcpi_last_data_recv) <= time;
@@ -135,7 +141,7 @@ bool stream::received_within(std::chrono::milliseconds time) const noexcept {
 
 // Into undelivered_.
 error stream::receive_blocking(const reading& how) noexcept {
-  buffer_pool& from = how.on.buffers();
+  buffer_pool& from = how.buffers;
   from.drain_returns();
   buffer* const into = from.take_or_grow(size_guess_.wanted());
   if (into == nullptr) {
@@ -148,7 +154,6 @@ error stream::receive_blocking(const reading& how) noexcept {
   while (ended == error::none) {
     const ssize_t got = ::recv(socket_.fd, into->bytes, into->capacity_bytes, flags);
     const int failed = got < 0 ? errno : 0;
-    how.on.io().count_receive(got);
     if (got > 0) {
       const auto count = static_cast<std::uint32_t>(got);
       size_guess_.note(count, count == into->capacity_bytes, false);

@@ -53,7 +53,7 @@ error stream::shake_hands(loop& on, time_point deadline, cancel_source* cancel) 
     if (failed != error::none || status == tls_status::done) {
       return failed;
     }
-    failed = receive_sealed({on, deadline, cancel, false});
+    failed = receive_sealed({&on, on.buffers(), deadline, cancel});
     if (failed != error::none) {
       return failed == error::end_of_stream ? error::connection_lost : failed;
     }
@@ -76,7 +76,7 @@ error stream::receive_sealed(const reading& how) noexcept {
 
 error stream::read_sealed(const reading& how, read_target& to) noexcept {
   for (bool received = false;;) {
-    const error got = unseal(how.on.buffers(), to);
+    const error got = unseal(how.buffers, to);
     if (to.direct_bytes != 0 || (got != error::none && got != error::would_block)) {
       return got;
     }
@@ -86,7 +86,7 @@ error stream::read_sealed(const reading& how, read_target& to) noexcept {
     if (got == error::none) {
       return got;
     }
-    if (received && how.deadline != no_deadline && how.on.io().now() >= how.deadline) {
+    if (received && how.deadline != no_deadline && how.now() >= how.deadline) {
       return error::timed_out; // though it never stops sending records without data
     }
     if (tls_->pending_bytes() != 0) {

@@ -116,7 +116,7 @@ async_socket::input async_socket::read_more(std::span<std::byte> to,
   if (from.has_kept()) {
     io::read_target into{inbox, of_.rx_.direct_room(to)};
     const std::size_t before = inbox.size_bytes();
-    const error failed = from.deliver_kept(loop_.loop(), into);
+    const error failed = from.deliver_kept(loop_.loop().buffers(), into);
     if (failed == error::no_memory) {
       return input::no_memory;
     }

@@ -131,7 +131,7 @@ DWORD websocket::discard_until_close(io::loop& on, io::time_point deadline) noex
       return decision::close_timer_expired; // a peer that goes on sending does not hold us
     }
     io::read_target into{rx_.inbox()};
-    switch (link_.stream().read_blocking(on, into, deadline, receive_cancel_)) {
+    switch (link_.stream().read_blocking(on.buffers(), into, deadline, receive_cancel_)) {
     case error::none:
       break;
     case error::timed_out:

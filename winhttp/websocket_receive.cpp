@@ -84,14 +84,14 @@ DWORD websocket::wait_for_input(std::span<std::byte> to, rx_result& got) noexcep
   if (input_ended_) {
     return end_of_input();
   }
-  io::loop* on = nullptr;
-  if (const DWORD code = use_loop(on); code != ERROR_SUCCESS) {
-    return code;
+  io::buffer_pool* const buffers = io::loop::buffers_for_this_thread();
+  if (buffers == nullptr) {
+    return ERROR_NOT_ENOUGH_MEMORY; // RCV-27
   }
   wire_.send_due_now();
   io::read_target into{rx_.inbox(), rx_.direct_room(to)};
   const error outcome =
-      link_.stream().read_blocking(*on, into, receive_deadline(), receive_cancel_);
+      link_.stream().read_blocking(*buffers, into, receive_deadline(), receive_cancel_);
   if (into.direct_bytes != 0) {
     got = rx_.took(into.direct_bytes);
   }

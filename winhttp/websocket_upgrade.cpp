@@ -52,10 +52,7 @@ namespace {
   if (!from.asynchronous()) {
     // Else the epoll instance that connected it would be told of every packet. When that is another
     // thread's, it is: a loss of time, and no more.
-    io::loop* on = nullptr;
-    if (io::loop::for_this_thread(on) == error::none) {
-      taken.transport.leave(*on);
-    }
+    taken.transport.leave();
   }
   socket->connect(std::move(taken.transport), taken.send_timeout, from.handle());
   SLUICE_PROBE3(handshake, &socket->inbox(), 0, 0);

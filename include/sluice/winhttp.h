@@ -16,9 +16,9 @@
 /// ERROR_WINHTTP_OPERATION_CANCELLED; a signal handler that returns does not end it, and must not
 /// call any of these functions.
 ///
-/// Each thread that connects, sends or receives on synchronous handles needs a few descriptors of
-/// its own, from its first such call until it ends. Where they are not to be had that call fails
-/// with ERROR_WINHTTP_OUT_OF_HANDLES; a Send and a Receive may be repeated then.
+/// Each thread that connects or sends on synchronous handles needs a few descriptors of its own,
+/// from its first such call until it ends. Where they are not to be had that call fails with
+/// ERROR_WINHTTP_OUT_OF_HANDLES; a Send may be repeated then. WinHttpWebSocketReceive needs none.
 ///
 /// Asynchronous handles (WINHTTP_FLAG_ASYNC) do not block. A call that is described as blocking or
 /// waiting returns TRUE, or 0 on a WebSocket, and is completed by exactly one notification, perhaps

@@ -104,6 +104,31 @@ TEST_P(thread_loop_on, it_goes_with_its_thread) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+TEST_P(thread_loop_on, its_buffers_may_come_first) {
+  on_thread([] {
+    const std::size_t before = open_descriptors();
+    io::buffer_pool* const buffers = loop::buffers_for_this_thread();
+    ASSERT_NE(buffers, nullptr);
+    buffer* const lent = buffers->take(io::buffer_class::small);
+    ASSERT_NE(lent, nullptr);
+    EXPECT_EQ(open_descriptors(), before);
+    EXPECT_EQ(loop::existing_for_this_thread(), nullptr);
+    ::setenv("SLUICE_BACKEND", "kqueue", 1);
+    loop* found = nullptr;
+    EXPECT_EQ(loop::for_this_thread(found), error::backend_unavailable);
+    ::unsetenv("SLUICE_BACKEND");
+    const forced_backend again(GetParam());
+    EXPECT_EQ(loop::buffers_for_this_thread(), buffers);
+    ASSERT_EQ(loop::for_this_thread(found), error::none);
+    EXPECT_EQ(loop::existing_for_this_thread(), found);
+    EXPECT_EQ(&found->buffers(), buffers);
+    EXPECT_EQ(buffers->lent_count(), 1U);
+    EXPECT_TRUE(answers(*found));
+    buffers->recycle(*lent);
+  });
+  on_thread([] { EXPECT_NE(loop::buffers_for_this_thread(), nullptr); }); // and go without a loop
+}
+
 TEST_P(thread_loop_on, it_serves_destructors_of_thread_locals) {
   struct late_user {
     ~late_user() {

@@ -192,6 +192,14 @@ TEST_F(websocket_cancel, CLO_20_CLO_21_no_descriptor_is_needed) {
   }
 }
 
+TEST_F(websocket_cancel, RCV_10_a_receive_on_a_new_thread_needs_no_descriptor) {
+  socket_pair pair;
+  pair.peer().send(make_frame(text_opcode, "one") + make_frame(text_opcode, "two"));
+  const full_table none_left;
+  background([&] { EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "one"})); }).join();
+  EXPECT_EQ(receive(pair.handle()), (received{0, utf8_message, "two"}));
+}
+
 TEST_F(websocket_cancel, CLO_21_CLO_09_an_invalid_frame) {
   waiting_close client;
   client.peer().send(make_frame(0xB, "bad"));

@@ -205,7 +205,7 @@ dword_options::dword_options() noexcept : values_{} {
   preset(dword_option::connect_retries, 5);
   preset(dword_option::send_timeout, 30000); // TMO-05
   preset(dword_option::receive_timeout, 30000);
-  preset(dword_option::receive_response_timeout, INFINITE); // reads so; 90 s in effect (TMO-03)
+  preset(dword_option::receive_response_timeout, INFINITE); // reads so (TMO-03)
   preset(dword_option::max_conns_per_server, INFINITE);
   preset(dword_option::max_conns_per_1_0_server, INFINITE);
   preset(dword_option::redirect_policy, WINHTTP_OPTION_REDIRECT_POLICY_DEFAULT);

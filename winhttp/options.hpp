@@ -37,9 +37,10 @@ enum class dword_option : std::uint8_t {
   receive_buffer_bytes,
   send_buffer_bytes,
   enable_http_protocol,
-  ipv6_fast_fallback,
+  ipv6_fast_fallback, // the last
 };
-inline constexpr std::size_t dword_option_count = 23;
+inline constexpr std::size_t dword_option_count =
+    static_cast<std::size_t>(dword_option::ipv6_fast_fallback) + 1;
 
 /// Their values; each is atomic by itself, so that any thread may read and set them.
 class dword_options {
@@ -59,13 +60,19 @@ public:
   [[nodiscard]] bool was_set(dword_option which) const noexcept {
     return (explicit_.load(std::memory_order_relaxed) & (std::uint32_t{1} << index(which))) != 0;
   }
-  /// A time-out; zero = none (TMO-08: 0 and -1 are infinite).
+  /// A time-out as it counts; zero = none (TMO-08: 0 and -1 are infinite). Until it is set, that
+  /// for the response reads as infinite, but is not (TMO-03).
   [[nodiscard]] std::chrono::milliseconds timeout(dword_option which) const noexcept {
+    if (which == dword_option::receive_response_timeout && !was_set(which)) {
+      return default_response_timeout;
+    }
     const DWORD value = get(which);
     return std::chrono::milliseconds(value == INFINITE ? 0 : value);
   }
 
 private:
+  static constexpr std::chrono::seconds default_response_timeout{90};
+
   [[nodiscard]] static constexpr std::size_t index(dword_option which) noexcept {
     return static_cast<std::size_t>(which);
   }

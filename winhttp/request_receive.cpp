@@ -8,9 +8,6 @@
 namespace sluice::winhttp {
 namespace {
 
-// TMO-03: the option reads "none" until it is set, but the wait is bounded.
-constexpr std::chrono::seconds default_response_timeout{90};
-
 constexpr std::size_t max_response_fields = 100;
 
 io::time_point deadline_after(std::chrono::milliseconds timeout) noexcept {
@@ -72,10 +69,7 @@ DWORD request::receive_claimed() noexcept {
 }
 
 void request::begin_head() noexcept {
-  const bool has_limit = dwords_.was_set(dword_option::receive_response_timeout);
-  response_deadline_ =
-      deadline_after(has_limit ? dwords_.timeout(dword_option::receive_response_timeout)
-                               : std::chrono::milliseconds(default_response_timeout));
+  response_deadline_ = deadline_after(dwords_.timeout(dword_option::receive_response_timeout));
   limits bounds;
   bounds.max_head_bytes = dwords_.get(dword_option::max_response_header_bytes);
   bounds.max_headers = max_response_fields;

@@ -2,6 +2,7 @@
 
 #include "backend_fixture.hpp"
 #include "open_client.hpp"
+#include "winhttp/options.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -413,6 +414,18 @@ TEST_F(options, OPT_14_TMO_01_to_TMO_03_TMO_08_GET_12_timeouts) {
     EXPECT_EQ(query_dword(c.connection, ids[i]), changed[i]); // the session's
     EXPECT_EQ(query_dword(c.request, ids[i]), presets[i]);    // its own
   }
+}
+
+TEST_F(options, TMO_03_a_response_has_90_s_until_something_else_is_set) {
+  const auto response = winhttp::dword_option::receive_response_timeout;
+  winhttp::dword_options session;
+  EXPECT_EQ(session.timeout(response), std::chrono::seconds(90));
+  EXPECT_EQ(winhttp::dword_options(session).timeout(response), std::chrono::seconds(90));
+  session.set(response, INFINITE);
+  EXPECT_EQ(session.timeout(response), std::chrono::seconds(0)) << "no limit (TMO-08)";
+  EXPECT_EQ(winhttp::dword_options(session).timeout(response), std::chrono::seconds(0));
+  session.set(response, 5);
+  EXPECT_EQ(session.timeout(response), std::chrono::milliseconds(5));
 }
 
 TEST_F(options, OPT_16_revocation_is_enabled_once) {

@@ -337,25 +337,6 @@ TEST_F(websocket_close, CLO_11_does_not_wait_for_the_fin) {
   EXPECT_EQ(close(pair.handle()), ERROR_SUCCESS); // the peer's side is open
 }
 
-TEST_F(websocket_close, CLO_21_CLO_31_RCV_15_a_blocked_receive_is_cancelled) {
-  socket_pair pair;
-  received got;
-  std::atomic<bool> returned{false};
-  background receiver([&] {
-    got = receive(pair.handle());
-    returned = true;
-  });
-  let_others_run();
-  EXPECT_FALSE(returned);
-  background closer([&] { EXPECT_EQ(close(pair.handle(), 1000), ERROR_SUCCESS); });
-  receiver.join(); // before the peer has answered
-  EXPECT_TRUE(got.code == ERROR_WINHTTP_OPERATION_CANCELLED ||
-              got.code == ERROR_INVALID_OPERATION) // it had not begun before Close
-      << got.code;
-  expect_close(pair.peer().read_frame(), close_payload_text(1000));
-  pair.peer().send(make_frame(text_opcode, "discarded") + make_close(1000));
-}
-
 TEST_F(websocket_close, CLO_23_a_send_in_flight) {
   pair_settings small;
   small.client_send_buffer_bytes = 4096;

@@ -35,7 +35,6 @@ error uring_backend::set_up(const backend_settings& settings) noexcept {
   if (const error e = wake_signal::create(waker_); e != error::none) {
     return e;
   }
-  buffers_.wake_on_return(*waker_);
 
   io_uring_params params{};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -65,6 +64,8 @@ error uring_backend::set_up(const backend_settings& settings) noexcept {
   if (!watch_waker() || ::io_uring_submit_and_get_events(&ring_) < 0) {
     return error::backend_unavailable;
   }
+  // Last: the buffers outlive a ring that fails, and would keep its descriptor.
+  buffers_.wake_on_return(*waker_);
   return error::none;
 }
 

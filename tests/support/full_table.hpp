@@ -25,6 +25,11 @@ public:
     }
     ::setrlimit(RLIMIT_NOFILE, &before_);
   }
+  /// One descriptor is to be had again.
+  void give_back() {
+    ::close(fillers_.back());
+    fillers_.pop_back();
+  }
   full_table(const full_table&) = delete;
   full_table& operator=(const full_table&) = delete;
 

@@ -4,6 +4,7 @@
 #include "io/stream.hpp"
 #include "support/asleep.hpp"
 #include "support/each_backend.hpp"
+#include "support/full_table.hpp"
 #include "support/loopback.hpp"
 
 #include <gtest/gtest.h>
@@ -127,6 +128,22 @@ TEST_P(thread_loop_on, its_buffers_may_come_first) {
     buffers->recycle(*lent);
   });
   on_thread([] { EXPECT_NE(loop::buffers_for_this_thread(), nullptr); }); // and go without a loop
+}
+
+TEST_P(thread_loop_on, one_that_cannot_be_made_keeps_no_descriptor) {
+  on_thread([] {
+    const std::size_t before = open_descriptors();
+    {
+      full_table one_left;
+      one_left.give_back();
+      loop* found = nullptr;
+      EXPECT_EQ(loop::for_this_thread(found), error::out_of_descriptors);
+    }
+    EXPECT_NE(loop::buffers_for_this_thread(), nullptr); // they stay
+    EXPECT_EQ(open_descriptors(), before);
+    loop* found = nullptr;
+    EXPECT_EQ(loop::for_this_thread(found), error::none);
+  });
 }
 
 TEST_P(thread_loop_on, it_serves_destructors_of_thread_locals) {

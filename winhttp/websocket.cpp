@@ -61,18 +61,21 @@ void websocket::on_released() noexcept {
 }
 
 // HND-18: no close frame. A blocked Receive or Close returns ERROR_WINHTTP_OPERATION_CANCELLED
-// (RCV-24); one that enters later sees the request. The descriptor goes with the object, when the
-// last call has left.
+// (RCV-24, CLO-29); one that enters later sees the request. A Close aborts the connection then
+// (CLO-07), so there must be no FIN before. The descriptor goes with the object, when the last call
+// has left.
 void websocket::on_close() noexcept {
+  bool closing = false;
   {
     const std::lock_guard lock(mutex_);
     state_.handle_closed = true;
+    closing = state_.closing;
     sent_.notify_all();
   }
   receive_cancel_.request();
   const bool nobody_sends = wire_.cancel();
   if (gate_.is_entered()) {
-    if (nobody_sends) {
+    if (nobody_sends && !closing) {
       link_.stream().hang_up();
     } else {
       link_.stream().wake_reader();

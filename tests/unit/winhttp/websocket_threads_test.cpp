@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <random>
 
 namespace sluice::test {
@@ -51,14 +52,20 @@ TEST_F(websocket_threads, SND_31_close_handle_ends_a_shutdown_behind_a_send) {
       << codes[1];
 }
 
-TEST_F(websocket_threads, CLO_29_close_handle_ends_a_waiting_close) {
-  socket_pair pair;
-  DWORD code = 77;
-  background closer([&] { code = close(pair.handle()); });
-  EXPECT_EQ(pair.peer().read_frame().opcode, close_opcode); // Close is waiting for the answer
-  EXPECT_TRUE(pair.close_handle());
-  closer.join();
-  EXPECT_EQ(code, ERROR_WINHTTP_OPERATION_CANCELLED);
+TEST_F(websocket_threads, CLO_29_CLO_07_close_handle_ends_a_waiting_close_and_the_connection) {
+  for (int round = 0; round < 20; ++round) {
+    socket_pair pair;
+    DWORD code = 77;
+    background closer([&] { code = close(pair.handle()); });
+    EXPECT_EQ(pair.peer().read_frame().opcode, close_opcode); // Close is waiting for the answer
+    let_others_run();
+    EXPECT_TRUE(pair.close_handle());
+    char byte = 0;
+    EXPECT_EQ(::recv(pair.peer().fd(), &byte, 1, 0), -1); // no FIN, over TLS no close_notify
+    EXPECT_EQ(errno, ECONNRESET);
+    closer.join();
+    EXPECT_EQ(code, ERROR_WINHTTP_OPERATION_CANCELLED);
+  }
 }
 
 TEST_F(websocket_threads, CLO_30_close_races_with_close_handle_and_receive) {

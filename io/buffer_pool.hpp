@@ -14,10 +14,10 @@ namespace sluice::io {
 
 inline constexpr std::size_t buffer_class_bytes[buffer_class_count] = {4096, 65536};
 
-/// Receive buffers of one loop, in two size classes, each a LIFO so that the hottest memory is used
-/// first. recycle() belongs to any thread: from elsewhere than the owner's it goes over a lock-free
-/// return stack that the owner drains. Everything else belongs to the thread that made the pool.
-/// The pool lives until its loop has abandoned it and the last buffer has come back.
+/// Receive buffers of one thread, in two size classes, each a LIFO so that the hottest memory is
+/// used first. recycle() belongs to any thread: from elsewhere than the owner's it goes over a
+/// lock-free return stack that the owner drains. Everything else belongs to the thread that made
+/// the pool. The pool lives until its thread has abandoned it and the last buffer has come back.
 ///
 /// Bytes are page-aligned, taken in slabs that double from 64 KiB (small) or 256 KiB (large) to
 /// 1 MiB. In ASan builds the bytes of free and posted buffers are poisoned; in debug builds they

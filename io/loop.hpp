@@ -15,11 +15,12 @@ public:
   /// system when it cannot be made; the next call tries again. After fork() a child gets a new one.
   [[nodiscard]] static error for_this_thread(loop*& found) noexcept;
 
-  /// The buffers of the calling thread: its loop's, or those of the loop that it may get later.
-  /// Takes no descriptor. nullptr: no memory.
+  /// The buffers of the calling thread, for that thread alone: its loop's, or those of the loop
+  /// that it may get later. Takes no descriptor. Good until the thread ends or its loop is
+  /// replaced: ask before each use. nullptr: no memory.
   [[nodiscard]] static buffer_pool* buffers_for_this_thread() noexcept;
 
-  /// That thread's loop if it has one by now, else nullptr.
+  /// The loop of the calling thread if it has one by now, else nullptr. Makes none.
   [[nodiscard]] static loop* existing_for_this_thread() noexcept;
 
   /// A loop for the calling thread to use and destroy. Errors as above.

@@ -69,7 +69,7 @@ public:
 
   /// Ends blocked senders with ERROR_WINHTTP_OPERATION_CANCELLED, for good (CloseHandle). True:
   /// there is none, and nothing is sent any more.
-  bool cancel() noexcept;
+  [[nodiscard]] bool cancel() noexcept;
   /// Only while no other thread sends.
   [[nodiscard]] const tx_stats& stats() const noexcept { return stats_; }
 

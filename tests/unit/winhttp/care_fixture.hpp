@@ -18,8 +18,8 @@ protected:
   ~websocket_care() override { winhttp::set_care_period(winhttp::decision::care_period); }
 };
 
-inline pair_settings looked_after(DWORD read_ahead_bytes = usual_read_ahead) {
-  pair_settings how;
+inline pair_settings looked_after(DWORD read_ahead_bytes = usual_read_ahead,
+                                  pair_settings how = {}) {
   how.read_ahead_bytes = read_ahead_bytes;
   return how;
 }

@@ -1,9 +1,9 @@
 // A Receive that certainly sleeps in the kernel, and what ends it: Close goes on with the same
 // connection, CloseHandle and a failed Send do not.
 
+#include "care_fixture.hpp"
 #include "support/asleep.hpp"
 #include "support/full_table.hpp"
-#include "websocket_fixture.hpp"
 
 #include <optional>
 #include <string>
@@ -13,17 +13,12 @@ namespace {
 
 using websocket_cancel = websocket_test;
 
-/// As a program's sockets are: a Receive has nothing to do at any time, and sleeps in recv()
-/// itself.
-pair_settings looked_after(pair_settings how = {}) {
-  how.read_ahead_bytes = 32768; // OPT-07
-  return how;
-}
-
-/// A socket with a Receive on another thread, which is asleep once the socket is made.
+/// A socket with a Receive on another thread, which is asleep once the socket is made. Looked
+/// after, as a program's are: the Receive has nothing to do at any time.
 class sleeping_receive {
 public:
-  explicit sleeping_receive(const pair_settings& how = {}) : pair_(looked_after(how)) {
+  explicit sleeping_receive(const pair_settings& how = {})
+      : pair_(looked_after(usual_read_ahead, how)) {
     std::atomic<pid_t> thread{0};
     receiver_.emplace([this, &thread, handle = pair_.handle()] {
       thread = this_thread_id();
